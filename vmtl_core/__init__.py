@@ -1,0 +1,58 @@
+"""Variational multi-task learning: tasks whose priors are mixtures of each other's posteriors."""
+
+from vmtl_core.distributions import Concatenated
+from vmtl_core.divergences import kl_monte_carlo, kl_to_mixture, pairwise_kl
+from vmtl_core.elbo import ELBOTerms, MultiTaskELBO
+from vmtl_core.likelihoods import LinearBernoulli, LinearCategorical, LinearGaussian
+from vmtl_core.mixing import (
+    GumbelSoftmaxMixing,
+    constant,
+    cosine_decay,
+    exponential_decay,
+    gumbel_softmax,
+    linear_decay,
+)
+from vmtl_core.posteriors import AmortizedWeights, GaussianEncoder, GaussianWeights
+from vmtl_core.predictive import (
+    PredictiveMixture,
+    PredictiveRows,
+    Uncertainty,
+    decompose_uncertainty,
+    predictive,
+)
+from vmtl_core.priors import BasePrior, WeightsPrior, mixture_prior
+from vmtl_core.training import History, NonFiniteError, fit
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AmortizedWeights",
+    "BasePrior",
+    "Concatenated",
+    "ELBOTerms",
+    "GaussianEncoder",
+    "GaussianWeights",
+    "GumbelSoftmaxMixing",
+    "History",
+    "LinearBernoulli",
+    "LinearCategorical",
+    "LinearGaussian",
+    "MultiTaskELBO",
+    "NonFiniteError",
+    "PredictiveMixture",
+    "PredictiveRows",
+    "Uncertainty",
+    "WeightsPrior",
+    "constant",
+    "cosine_decay",
+    "decompose_uncertainty",
+    "exponential_decay",
+    "fit",
+    "gumbel_softmax",
+    "kl_monte_carlo",
+    "kl_to_mixture",
+    "linear_decay",
+    "mixture_prior",
+    "pairwise_kl",
+    "predictive",
+]

@@ -1,0 +1,112 @@
+"""One set of posteriors with its likelihood: what the ELBO and the predictive both draw from."""
+
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Size, Tensor, nn
+from torch.distributions import Distribution
+
+from vmtl_core._checks import require
+from vmtl_core.distributions import as_batch, map_parameters
+
+
+class Bundle(nn.Module):
+    """q(w|D_t), q(z|x, D_t) and p(y|z, w) of all tasks, as the user gave them.
+
+    Args:
+        tasks: T.
+        likelihood: callable, or a list of one per task.
+        weights: callable, Distribution of batch shape (T,), or a list of T Distributions.
+        latents: callable x -> Distribution of batch shape (T, B), or None for z = x.
+    """
+
+    def __init__(self, tasks: int, likelihood: Any, weights: Any, latents: Any):
+        super().__init__()
+        self.tasks, self.weights, self.latents = tasks, weights, latents
+        if isinstance(likelihood, Sequence):
+            require(
+                len(likelihood) == tasks,
+                f"`likelihood` must be one callable or a list of {tasks}; got {len(likelihood)}",
+            )
+            modules = all(isinstance(one, nn.Module) for one in likelihood)
+            likelihood = nn.ModuleList(likelihood) if modules else list(likelihood)
+        self.likelihood = likelihood
+
+    def twin(self, likelihood: Any, weights: Any, latents: Any) -> "Bundle":
+        """A second set with parameters of its own: what is given here, copies for the rest."""
+        return Bundle(
+            self.tasks,
+            deepcopy(self.likelihood) if likelihood is None else likelihood,
+            _copy(self.weights, weights, "weights"),
+            _copy(self.latents, latents, "latents"),
+        )
+
+    def q_weights(self) -> Distribution:
+        """q(w|D_t), batch shape (T,)."""
+        given = self.weights
+        is_function = callable(given) and not isinstance(given, Distribution)
+        return as_batch(given() if is_function else given, self.tasks, "weights")
+
+    def q_latents(self, x: Tensor) -> Distribution | None:
+        """q(z|x_n, D_k) of every row under every task, batch shape (B, T); None for z = x."""
+        if self.latents is None:
+            return None
+        q = self.latents(x)
+        wanted = (self.tasks, len(x))
+        found = tuple(q.batch_shape) if isinstance(q, Distribution) else type(q).__name__
+        require(
+            found == wanted,
+            f"`latents` must return a Distribution of batch shape (T, B) = {wanted}; got {found}",
+        )
+        return map_parameters(q, lambda t: t.transpose(0, 1))
+
+
+def own_rows(q_latents: Distribution, task: Tensor) -> Distribution:
+    """Each row's own task out of batch shape (B, T): batch shape (B,)."""
+    rows = torch.arange(len(task), device=task.device)
+    return map_parameters(q_latents, lambda t: t[rows, task])
+
+
+def draw(
+    q_weights: Distribution,
+    q_latents: Distribution | None,
+    x: Tensor,
+    task: Tensor,
+    weight_samples: int,
+    latent_samples: int,
+) -> tuple[Tensor, Tensor]:
+    """Samples gathered per row: z (L, 1, B, ...) and w (1, M, B, ...); z = x without latents."""
+    w = rsample(q_weights, weight_samples, "weights")[:, task].unsqueeze(0)
+    if q_latents is None:
+        return x.to(w.dtype)[None, None], w
+    return rsample(own_rows(q_latents, task), latent_samples, "latents").unsqueeze(1), w
+
+
+def rsample(q: Distribution, samples: int, name: str) -> Tensor:
+    """Reparameterised draws; plain ones where no gradient is recorded."""
+    require(
+        q.has_rsample or not torch.is_grad_enabled(),
+        f"`{name}` must have a reparameterised sampler, since its parameters are fitted by "
+        f"pathwise gradients; {type(q).__name__} has none",
+    )
+    return (q.rsample if q.has_rsample else q.sample)(Size((samples,)))
+
+
+def as_rows(x: Tensor) -> Tensor:
+    """Inputs (N,) become one feature, (N, 1); all others stay."""
+    return x.unsqueeze(-1) if x.ndim == 1 else x
+
+
+def _copy(given: Any, own: Any, name: str) -> Any:
+    """The own-data twin of the module that makes the posteriors."""
+    if own is not None or given is None:
+        return own
+    require(
+        isinstance(given, nn.Module),
+        f"`sources='own'` copies `{name}`, which must then be a torch module; got "
+        f"{type(given).__name__}: pass `own_{name}=`, a second one with parameters of its own, or "
+        "choose another `sources`",
+    )
+    return deepcopy(given)

@@ -1,0 +1,192 @@
+"""What the rest of the core needs to know of a torch Distribution: its Gaussian parameters, the
+same family with other parameters, and several distributions side by side."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Size, Tensor
+from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
+
+from vmtl_core._checks import require
+
+
+def diagonal_gaussian(dist: Distribution) -> tuple[Tensor, Tensor] | None:
+    """Means and standard deviations, each (*batch, D), events flattened to D numbers.
+
+    None for any family but Normal, alone or inside Independent.
+    """
+    base = dist
+    while isinstance(base, Independent):
+        base = base.base_dist
+    if type(base) is not Normal:
+        return None
+    shape = dist.batch_shape + (dist.event_shape.numel(),)
+    return base.loc.reshape(shape), base.scale.reshape(shape)
+
+
+def gaussian(loc: Tensor, scale: Tensor, event_shape: Sequence[int]) -> Distribution:
+    """Diagonal Gaussian of the given event shape from flat parameters (*batch, D)."""
+    shape = loc.shape[:-1] + Size(event_shape)
+    normal = Normal(loc.reshape(shape), scale.reshape(shape), validate_args=False)
+    return Independent(normal, len(event_shape), validate_args=False) if event_shape else normal
+
+
+def map_parameters(dist: Distribution, function: Callable[[Tensor], Tensor]) -> Distribution:
+    """The same family with `function` applied to every parameter tensor (batch dimensions lead).
+
+    Raises:
+        ValueError: if the family can't be rebuilt from its parameters.
+    """
+    if isinstance(dist, Concatenated):
+        return Concatenated([map_parameters(part, function) for part in dist.parts])
+    if isinstance(dist, Independent):
+        base = map_parameters(dist.base_dist, function)
+        return Independent(base, dist.reinterpreted_batch_ndims, validate_args=False)
+    names = _parameter_names(dist)
+    values = {name: function(getattr(dist, name)) for name in names}
+    return type(dist)(**values, validate_args=False)
+
+
+def can_rebuild(dist: Distribution) -> bool:
+    """Whether `map_parameters` works for this distribution."""
+    if isinstance(dist, Concatenated):
+        return all(can_rebuild(part) for part in dist.parts)
+    if isinstance(dist, Independent):
+        return can_rebuild(dist.base_dist)
+    return bool(_parameter_names(dist, strict=False))
+
+
+def _parameter_names(dist: Distribution, strict: bool = True) -> list[str]:
+    """Names of the constructor's tensors; one of each set of alternatives."""
+    constraints = getattr(dist, "arg_constraints", None)
+    names = sorted(constraints) if isinstance(constraints, dict) else []
+    if isinstance(dist, MultivariateNormal):
+        names = ["loc", "scale_tril"]
+    elif "logits" in names:
+        names = [name for name in names if name != "probs"]
+    usable = bool(names) and all(isinstance(getattr(dist, name, None), Tensor) for name in names)
+    require(
+        usable or not strict,
+        f"a {type(dist).__name__} can't be rebuilt from its parameters, which detaching, indexing "
+        "and widening need; use a family with tensor parameters, or `sources='joint'` and "
+        "`transfer=None`",
+    )
+    return names if usable else []
+
+
+def detach(dist: Distribution) -> Distribution:
+    """The same distribution, with no gradient through its parameters."""
+    return map_parameters(dist, Tensor.detach)
+
+
+def widen(dist: Distribution, width: Tensor) -> Distribution:
+    r"""The law of w = w' + N(0, width^2), w' drawn from a Gaussian `dist`.
+
+    Equation (2.6): $\int N(w \mid w', \delta^2)\, N(w' \mid \mu, \sigma^2)\, dw'
+    = N(w \mid \mu, \sigma^2 + \delta^2)$.
+
+    Args:
+        dist: Normal, Independent Normal or MultivariateNormal, batch shape (K,).
+        width: delta, scalar or of the event shape.
+
+    Raises:
+        ValueError: for any other family.
+    """
+    if isinstance(dist, Concatenated):
+        return Concatenated([widen(part, width) for part in dist.parts])
+    if isinstance(dist, MultivariateNormal):
+        noise = torch.diag_embed(width.expand(dist.event_shape).square())
+        return MultivariateNormal(dist.loc, dist.covariance_matrix + noise)
+    parameters = diagonal_gaussian(dist)
+    if parameters is None:
+        raise ValueError(
+            f"`transfer` widens Gaussian posteriors only; got {type(dist).__name__}: "
+            "set `transfer=None`"
+        )
+    loc, scale = parameters
+    flat = width.expand(dist.event_shape).reshape(-1)
+    return gaussian(loc, torch.hypot(scale, flat), dist.event_shape)
+
+
+def as_batch(dists: Any, tasks: int, name: str) -> Distribution:
+    """One Distribution of batch shape (T,) from one, or from a list of T of batch shape ()."""
+    if not isinstance(dists, Distribution):
+        for i, dist in enumerate(dists):
+            require(
+                isinstance(dist, Distribution) and dist.batch_shape == Size(),
+                f"`{name}[{i}]` must be a Distribution of batch shape (); got {dist!r} "
+                "(wrap it in Independent if its dimensions are one event)",
+            )
+        dists = concatenate([dist.expand(Size((1,))) for dist in dists])
+    require(
+        dists.batch_shape == Size((tasks,)),
+        f"`{name}` must give a Distribution of batch shape ({tasks},), one per task; "
+        f"got batch shape {tuple(dists.batch_shape)}, event shape {tuple(dists.event_shape)}",
+    )
+    return dists
+
+
+def concatenate(parts: Sequence[Distribution]) -> Distribution:
+    """Distributions of batch shape (*A, k_i) and equal event shape, side by side in (*A, sum k_i).
+
+    Diagonal Gaussians stay one Gaussian, so that the fast formulas apply.
+    """
+    shapes = {tuple(part.event_shape) for part in parts}
+    require(len(shapes) == 1, f"posteriors must have one event shape; got {sorted(shapes)}")
+    parameters = [diagonal_gaussian(part) for part in parts]
+    if all(p is not None for p in parameters):
+        loc, scale = (torch.cat(tensors, -2) for tensors in zip(*parameters, strict=True))  # type: ignore[arg-type]
+        return gaussian(loc, scale, parts[0].event_shape)
+    return Concatenated(parts)
+
+
+class Concatenated(Distribution):
+    """Distributions of any families side by side along the last batch dimension.
+
+    Args:
+        parts: Distributions of batch shape (*A, k_i) and one event shape.
+    """
+
+    arg_constraints: dict[str, Any] = {}
+
+    def __init__(self, parts: Sequence[Distribution]):
+        self.parts = list(parts)
+        self.sizes = [part.batch_shape[-1] for part in parts]
+        batch = parts[0].batch_shape[:-1] + (sum(self.sizes),)
+        super().__init__(batch, parts[0].event_shape, validate_args=False)
+
+    @property
+    def has_rsample(self) -> bool:  # type: ignore[override]
+        return all(part.has_rsample for part in self.parts)
+
+    @property
+    def mean(self) -> Tensor:
+        return self._join([part.mean for part in self.parts])
+
+    @property
+    def variance(self) -> Tensor:
+        return self._join([part.variance for part in self.parts])
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> "Concatenated":
+        lead = Size(batch_shape)[:-1]
+        return Concatenated([part.expand(lead + part.batch_shape[-1:]) for part in self.parts])
+
+    def rsample(self, sample_shape: Any = Size()) -> Tensor:
+        return self._join([part.rsample(Size(sample_shape)) for part in self.parts])
+
+    def sample(self, sample_shape: Any = Size()) -> Tensor:
+        return self._join([part.sample(Size(sample_shape)) for part in self.parts])
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        dim = value.ndim - 1 - len(self.event_shape)
+        whole = value.shape[dim] == 1
+        values = [value] * len(self.parts) if whole else value.split(self.sizes, dim)
+        pairs = zip(self.parts, values, strict=True)
+        return torch.cat([part.log_prob(v) for part, v in pairs], -1)
+
+    def entropy(self) -> Tensor:
+        return torch.cat([part.entropy() for part in self.parts], -1)
+
+    def _join(self, tensors: Sequence[Tensor]) -> Tensor:
+        return torch.cat(list(tensors), -1 - len(self.event_shape))

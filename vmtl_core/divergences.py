@@ -1,0 +1,316 @@
+"""KL between posteriors, and from one to a mixture of them, by every method of chapter 4."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Generator, Size, Tensor
+from torch.distributions import Distribution, kl_divergence
+
+from vmtl_core._checks import one_of, positive_int, require
+from vmtl_core._random import seeded
+from vmtl_core.distributions import (
+    Concatenated,
+    can_rebuild,
+    detach,
+    diagonal_gaussian,
+    map_parameters,
+)
+
+
+def pairwise_kl(
+    q: Distribution, p: Distribution, samples: int = 100, generator: Generator | None = None
+) -> Tensor:
+    r"""KL(q_a || p_k) for every pair.
+
+    Equation (4.8), for diagonal Gaussians three matrix products and no A x K x D intermediate:
+
+    $$ \mathrm{KL}_{ak} = \tfrac12 \sum_d \Big[ \frac{\sigma_{ad}^2 + \mu_{ad}^2}{s_{kd}^2}
+       - \frac{2 \mu_{ad} m_{kd}}{s_{kd}^2} + \frac{m_{kd}^2}{s_{kd}^2}
+       + \log s_{kd}^2 - \log \sigma_{ad}^2 - 1 \Big] $$
+
+    Any other pair of families with a registered KL is broadcast; for the rest the KL is estimated
+    from `samples` draws of q.
+
+    Args:
+        q: batch shape (A,), or any batch shape.
+        p: batch shape (K,): every q against every p. Or `q.batch_shape + (K,)`: each q against
+            its own K components.
+        samples, generator: used only where the KL has to be estimated.
+
+    Returns:
+        Shape (A, K); in general `q.batch_shape + (K,)`. In nats.
+
+    Raises:
+        ValueError: if event or batch shapes don't fit.
+
+    Example:
+        >>> from torch.distributions import Normal
+        >>> q, p = Normal(torch.zeros(2), 1.0), Normal(torch.tensor([0.0, 1.0, 2.0]), 1.0)
+        >>> pairwise_kl(q, p).tolist()
+        [[0.0, 0.5, 2.0], [0.0, 0.5, 2.0]]
+    """
+    _check_shapes(q, p)
+    return _pairwise_kl(q, p, samples, generator)
+
+
+def kl_monte_carlo(
+    q: Distribution,
+    p: Distribution,
+    samples: int = 100,
+    stick_the_landing: bool = False,
+    generator: Generator | None = None,
+) -> Tensor:
+    r"""Unbiased estimate of KL(q || p) for each element of the batch.
+
+    Equation (4.2) with one component: $\frac1S \sum_s \log q(w^{(s)}) - \log p(w^{(s)})$,
+    $w^{(s)} \sim q$. The batch is kept, never averaged.
+
+    Args:
+        q, p: Distributions whose batch shapes broadcast.
+        samples: S.
+        stick_the_landing: stop the gradient through q's parameters inside log q. The gradient
+            stays unbiased; where q is close to p its variance goes to zero.
+        generator: source of the randomness; the global stream if None.
+
+    Returns:
+        The broadcast batch shape, in nats.
+
+    Raises:
+        ValueError: if q has no reparameterised sampler and its parameters need a gradient.
+
+    References:
+        Roeder, Wu, Duvenaud, *Sticking the Landing*, 2017.
+
+    Example:
+        >>> from torch.distributions import Normal
+        >>> draw = torch.Generator().manual_seed(0)
+        >>> q, p = Normal(torch.zeros(2), 1.0), Normal(torch.ones(2), 1.0)
+        >>> kl_monte_carlo(q, p, 100_000, generator=draw).round(decimals=1).tolist()
+        [0.5, 0.5]
+    """
+    value, log_q = _draw(q, samples, stick_the_landing, generator)
+    return (log_q - p.log_prob(value)).mean(0)
+
+
+def kl_to_mixture(
+    q: Distribution,
+    components: Distribution,
+    log_weights: Tensor,
+    method: str = "jensen",
+    samples: int = 100,
+    stick_the_landing: bool = False,
+    generator: Generator | None = None,
+) -> Tensor:
+    """KL(q || sum_k a_k p_k), or the bound or stand-in for it that `method` names.
+
+    Always `lower_bound <= exact <= jensen <= convex`; `weighted_sum` is no bound in either
+    direction.
+
+    Args:
+        q: receivers, batch shape (A,) or any.
+        components: p, batch shape (K,) shared by all receivers, or `q.batch_shape + (K,)`.
+        log_weights: log a, shape (A, K) or (K,); rows are log probabilities, `-inf` allowed.
+        method: "monte_carlo" (4.2), "convex" (4.3), "jensen" (4.4), "lower_bound" (4.6) or
+            "weighted_sum" (4.7).
+        samples: draws for "monte_carlo", and for families without a registered KL.
+        stick_the_landing: lower-variance gradient of "monte_carlo"; see `kl_monte_carlo`.
+        generator: source of the randomness; the global stream if None.
+
+    Returns:
+        One value per receiver, shape (A,), in nats.
+
+    Raises:
+        ValueError: unknown method, shapes that don't fit, weights that don't sum to 1, a
+            Gaussian-only method for another family, or no pathwise gradient where one is needed.
+
+    References:
+        Hershey and Olsen, *Approximating the Kullback Leibler Divergence Between Gaussian Mixture
+        Models*, 2007 (bounds). Shen et al., *Variational Multi-Task Learning with Gumbel-Softmax
+        Priors*, 2021.
+
+    Example:
+        >>> from torch.distributions import Normal
+        >>> q, p = Normal(torch.zeros(1), 1.0), Normal(torch.tensor([-2.0, 2.0]), 1.0)
+        >>> half = torch.tensor([0.5, 0.5]).log()
+        >>> {m: round(kl_to_mixture(q, p, half, m).item(), 3) for m in CLOSED_FORMS}
+        {'convex': 2.0, 'jensen': 2.0, 'weighted_sum': 0.153, 'lower_bound': 0.847}
+    """
+    one_of("method", method, METHODS)
+    _check_shapes(q, components)
+    wanted = q.batch_shape + components.batch_shape[-1:]
+    fits = log_weights.ndim and torch.broadcast_shapes(log_weights.shape, wanted) == wanted
+    require(
+        fits and log_weights.shape[-1] == wanted[-1],
+        f"`log_weights` must have shape {tuple(wanted)}; got {tuple(log_weights.shape)}",
+    )
+    total = log_weights.detach().logsumexp(-1)
+    require(
+        bool((total.abs() < 1e-3).all()),
+        f"`log_weights` must be log probabilities; a row sums to {total.exp().flatten()[0]:.4g}",
+    )
+    return mixture_kl(q, components, log_weights, method, samples, stick_the_landing, generator)
+
+
+def mixture_kl(
+    q: Distribution,
+    components: Distribution,
+    log_weights: Tensor,
+    method: str,
+    samples: int,
+    stick_the_landing: bool = False,
+    generator: Generator | None = None,
+) -> Tensor:
+    """`kl_to_mixture` without its checks: what the training step calls."""
+    if method == "monte_carlo":
+        value, log_q = _draw(q, samples, stick_the_landing, generator)
+        return (log_q - mixture_log_prob(value, components, log_weights)).mean(0)
+    if method in GAUSSIAN_ONLY:
+        return GAUSSIAN_ONLY[method](q, components, log_weights)
+    return BOUNDS[method](_pairwise_kl(q, components, samples, generator), log_weights)
+
+
+def mixture_log_prob(value: Tensor, components: Distribution, log_weights: Tensor) -> Tensor:
+    """log sum_k a_k p_k(value), shape (S, A), for values (S, A, *event)."""
+    event_dims = len(components.event_shape)
+    each = components.log_prob(value.unsqueeze(value.ndim - event_dims))
+    return (log_weights + each).logsumexp(-1)
+
+
+def convex_bound(kl: Tensor, log_weights: Tensor) -> Tensor:
+    r"""Upper bound on the KL to a mixture from the convexity of KL in its second argument.
+
+    Equation (4.3): $\sum_k a_k \mathrm{KL}(q \| p_k)$, from pairwise KLs and log weights (..., K).
+    """
+    return (log_weights.exp() * kl).sum(-1)
+
+
+def jensen_bound(kl: Tensor, log_weights: Tensor) -> Tensor:
+    r"""Tighter closed-form upper bound on the KL to a mixture.
+
+    Equation (4.4): $-\log \sum_k a_k \exp(-\mathrm{KL}(q \| p_k))$, from pairwise KLs and log
+    weights (..., K).
+    """
+    return -(log_weights - kl).logsumexp(-1)
+
+
+def responsibilities(kl: Tensor, log_weights: Tensor) -> Tensor:
+    r"""Which source explains which receiver, shape (..., K); rows sum to 1.
+
+    Equation (4.5): $\varphi_k \propto a_k \exp(-\mathrm{KL}(q \| p_k))$. They attain the minimum
+    over $\varphi$ of $\sum_k \varphi_k (\mathrm{KL}_k + \log \varphi_k / a_k)$, which is the bound
+    of (4.4).
+    """
+    return torch.softmax(log_weights - kl, -1)
+
+
+def lower_bound(q: Distribution, components: Distribution, log_weights: Tensor) -> Tensor:
+    r"""Lower bound on the KL to a mixture of diagonal Gaussians.
+
+    Equation (4.6): $-H(q) - \log \sum_k a_k \int q\, p_k$.
+    """
+    (mean, scale), (means, scales) = _gaussians(q, components, "lower_bound")
+    variance = scale.unsqueeze(-2).square() + scales.square()
+    distance = (mean.unsqueeze(-2) - means).square()
+    overlap = -0.5 * (distance / variance + variance.log() + math.log(2 * math.pi)).sum(-1)
+    return -q.entropy() - (log_weights + overlap).logsumexp(-1)
+
+
+def weighted_sum(q: Distribution, components: Distribution, log_weights: Tensor) -> Tensor:
+    r"""KL to the law of the weighted sum of independent draws. NOT the mixture, and not a bound.
+
+    Equation (4.7): $\mathrm{KL}\big(q \,\|\, N(\sum_k a_k \mu_k, \sum_k a_k^2 \sigma_k^2)\big)$.
+    """
+    (mean, scale), (means, scales) = _gaussians(q, components, "weighted_sum")
+    weights = log_weights.exp().unsqueeze(-2)
+    centre = (weights @ means).squeeze(-2)
+    spread = (weights.square() @ scales.square()).squeeze(-2)
+    ratio = scale.square() / spread
+    return 0.5 * (ratio + (mean - centre).square() / spread - 1 - ratio.log()).sum(-1)
+
+
+BOUNDS: dict[str, Callable[..., Tensor]] = {"convex": convex_bound, "jensen": jensen_bound}
+GAUSSIAN_ONLY: dict[str, Callable[..., Tensor]] = {
+    "weighted_sum": weighted_sum,
+    "lower_bound": lower_bound,
+}
+CLOSED_FORMS = (*BOUNDS, *GAUSSIAN_ONLY)
+METHODS = ("monte_carlo", *CLOSED_FORMS)
+
+
+def _check_shapes(q: Distribution, p: Distribution) -> None:
+    require(
+        q.event_shape == p.event_shape,
+        f"event shapes must agree; got {tuple(q.event_shape)} and {tuple(p.event_shape)}",
+    )
+    shared, rowwise = len(p.batch_shape) == 1, p.batch_shape[:-1] == q.batch_shape
+    require(
+        len(p.batch_shape) > 0 and (shared or rowwise),
+        f"`components` must have batch shape (K,) or {tuple(q.batch_shape)} + (K,); "
+        f"got {tuple(p.batch_shape)}",
+    )
+
+
+def _pairwise_kl(
+    q: Distribution, p: Distribution, samples: int, generator: Generator | None
+) -> Tensor:
+    if isinstance(p, Concatenated):
+        return torch.cat([_pairwise_kl(q, part, samples, generator) for part in p.parts], -1)
+    if isinstance(q, Concatenated) and len(p.batch_shape) == 1:
+        return torch.cat([_pairwise_kl(part, p, samples, generator) for part in q.parts], 0)
+    left, right = diagonal_gaussian(q), diagonal_gaussian(p)
+    if left is not None and right is not None:
+        shared = right[0].ndim == 2
+        return _gaussian_all_pairs(*left, *right) if shared else _gaussian_rows(*left, *right)
+    if can_rebuild(q):
+        lead = len(q.batch_shape)
+        try:
+            return kl_divergence(map_parameters(q, lambda t: t.unsqueeze(lead)), p)
+        except NotImplementedError:
+            pass
+    value, log_q = _draw(q, samples, False, generator)
+    each = p.log_prob(value.unsqueeze(value.ndim - len(p.event_shape)))
+    return (log_q.unsqueeze(-1) - each).mean(0)
+
+
+def _gaussian_all_pairs(mean: Tensor, scale: Tensor, means: Tensor, scales: Tensor) -> Tensor:
+    """(*A, D) against (K, D): (*A, K). Means are centred first, against cancellation."""
+    centre = means.mean(0).detach()
+    mean, means = mean - centre, means - centre
+    precision = scales.square().reciprocal()
+    quadratic = (scale.square() + mean.square()) @ precision.T - 2 * mean @ (means * precision).T
+    constant = (means.square() * precision).sum(-1) + 2 * scales.log().sum(-1)
+    return 0.5 * (quadratic + constant - (2 * scale.log().sum(-1) + mean.shape[-1]).unsqueeze(-1))
+
+
+def _gaussian_rows(mean: Tensor, scale: Tensor, means: Tensor, scales: Tensor) -> Tensor:
+    """(*A, D) against (*A, K, D): (*A, K)."""
+    ratio = (scale.unsqueeze(-2) / scales).square()
+    distance = ((mean.unsqueeze(-2) - means) / scales).square()
+    return 0.5 * (ratio + distance - 1 - ratio.log()).sum(-1)
+
+
+def _gaussians(
+    q: Distribution, p: Distribution, method: str
+) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    left, right = diagonal_gaussian(q), diagonal_gaussian(p)
+    if left is None or right is None:
+        names = f"{type(q).__name__} and {type(p).__name__}"
+        raise ValueError(f"`method={method!r}` needs diagonal Gaussians; got {names}")
+    return left, right
+
+
+def _draw(
+    q: Distribution, samples: int, stick_the_landing: bool, generator: Generator | None
+) -> tuple[Tensor, Tensor]:
+    """Draws of q, (S, *A, *event), and their log density, (S, *A)."""
+    positive_int("samples", samples)
+    with seeded(generator):
+        value = (q.rsample if q.has_rsample else q.sample)(Size((samples,)))
+    log_q = (detach(q) if stick_the_landing else q).log_prob(value)
+    require(
+        q.has_rsample or not log_q.requires_grad,
+        f"a sampled KL needs a pathwise gradient, and {type(q).__name__} has no reparameterised "
+        "sampler (`has_rsample` is False)",
+    )
+    return value, log_q

@@ -1,0 +1,209 @@
+"""Mixing weights alpha and beta: Gumbel-softmax draws, and schedules of their temperature."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Generator, Tensor, nn
+
+from vmtl_core._checks import positive_int, positive_number, require
+
+Schedule = Callable[[int], float]
+
+
+def gumbel_softmax(
+    logits: Tensor, temperature: float, generator: Generator | None = None
+) -> Tensor:
+    r"""One draw of mixing weights from the Gumbel-softmax (concrete) distribution.
+
+    Equation (3.3):
+
+    $$ \alpha_k = \frac{\exp((\log \pi_k + g_k) / \tau)}
+                       {\sum_j \exp((\log \pi_j + g_j) / \tau)},
+       \qquad g_k \sim \mathrm{Gumbel}(0, 1) $$
+
+    Args:
+        logits: unnormalised log probabilities log pi, shape (..., K); `-inf` excludes an entry
+            exactly.
+        temperature: tau > 0. As tau goes to 0 the draw becomes one-hot, distributed as
+            Categorical(pi); `math.inf` gives equal weights.
+        generator: source of the randomness; the global stream if None.
+
+    Returns:
+        Weights, shape (..., K); every row sums to 1.
+
+    Raises:
+        ValueError: if `temperature` is not above 0.
+
+    References:
+        Jang, Gu, Poole, *Categorical Reparameterization with Gumbel-Softmax*, 2017.
+        Maddison, Mnih, Teh, *The Concrete Distribution*, 2017.
+
+    Example:
+        >>> draw = torch.Generator().manual_seed(0)
+        >>> weights = gumbel_softmax(torch.tensor([0.0, 0.0, -torch.inf]), 0.5, draw)
+        >>> bool(weights.sum().isclose(torch.tensor(1.0))), weights[2].item()
+        (True, 0.0)
+    """
+    return log_gumbel_softmax(logits, temperature, generator).exp()
+
+
+def log_gumbel_softmax(
+    logits: Tensor, temperature: float, generator: Generator | None = None
+) -> Tensor:
+    """Logarithm of `gumbel_softmax`, exact where the weights themselves would underflow."""
+    temperature = positive_number("temperature", temperature)
+    exponential = torch.empty_like(logits).exponential_(generator=generator)
+    gumbel = -exponential.clamp_min(torch.finfo(logits.dtype).tiny).log()
+    return tempered_log_softmax(logits + gumbel, temperature)
+
+
+def tempered_log_softmax(scores: Tensor, temperature: float) -> Tensor:
+    """log softmax(scores / temperature) over the last dimension, safe for any temperature > 0."""
+    below_top = scores - scores.amax(-1, keepdim=True).detach()
+    scaled = below_top / temperature
+    if math.isinf(temperature):  # -inf / inf is NaN: an excluded entry stays excluded
+        scaled = scaled.masked_fill(scores == -math.inf, -math.inf)
+    return torch.log_softmax(scaled, -1)
+
+
+class GumbelSoftmaxMixing(nn.Module):
+    """Learnable mixing weights of every task's prior over the other tasks.
+
+    `alpha[t, k]` is the weight of source k in the prior of receiver t. The diagonal is excluded
+    exactly. What is learned is log pi, unconstrained.
+
+    Args:
+        tasks: T, at least 2.
+        base: whether the prior has a base component; it comes last, as column T.
+        base_weight: its initial weight, between 0 and 1; the other tasks share the rest equally.
+
+    Raises:
+        ValueError: for fewer than two tasks or a `base_weight` outside (0, 1).
+
+    Example:
+        >>> GumbelSoftmaxMixing(3, base=True).probabilities().tolist()[0]
+        [0.0, 0.25, 0.25, 0.5]
+    """
+
+    excluded: Tensor
+    start: Tensor
+
+    def __init__(self, tasks: int, base: bool = False, base_weight: float = 0.5):
+        super().__init__()
+        positive_int("tasks", tasks, least=2)
+        require(0 < base_weight < 1, f"`base_weight` must be in (0, 1); got {base_weight!r}")
+        self.tasks = tasks
+        logits = torch.zeros(tasks, tasks + base)
+        if base:
+            logits[:, -1] = math.log(base_weight / (1 - base_weight) * (tasks - 1))
+        self.register_buffer("start", logits.clone(), persistent=False)
+        self.logits = nn.Parameter(logits)
+        excluded = torch.eye(tasks, tasks + base, dtype=torch.bool)
+        self.register_buffer("excluded", excluded, persistent=False)
+
+    def masked_logits(self) -> Tensor:
+        """log pi up to a constant in each row, shape (T, K); `-inf` on the diagonal."""
+        return self.logits.masked_fill(self.excluded, -math.inf)
+
+    def log_weights(self, temperature: float, generator: Generator | None = None) -> Tensor:
+        """Logarithm of one Gumbel-softmax draw of every row, shape (T, K). Equation (3.3)."""
+        return log_gumbel_softmax(self.masked_logits(), temperature, generator)
+
+    def log_probabilities(self) -> Tensor:
+        """log pi, shape (T, K), normalised over each row."""
+        return torch.log_softmax(self.masked_logits(), -1)
+
+    def probabilities(self) -> Tensor:
+        """pi, shape (T, K): the law of the one-hot draw at temperature zero."""
+        return self.log_probabilities().exp()
+
+    def expected(
+        self, temperature: float, samples: int = 1000, generator: Generator | None = None
+    ) -> Tensor:
+        r"""Mean of `samples` Gumbel-softmax draws, shape (T, K).
+
+        Equation (3.4): $\mathbb{E}[\alpha_{tk}]$ under the draw of (3.3). It equals pi only as the
+        temperature goes to 0; a higher temperature pulls it towards equal weights.
+        """
+        positive_int("samples", samples)
+        logits = self.masked_logits().expand(samples, -1, -1)
+        return gumbel_softmax(logits, temperature, generator).mean(0)
+
+
+    def log_hyperprior(self) -> Tensor:
+        """Sum over the admitted entries of log N(log pi; its start, 1), a scalar."""
+        return log_normal_density((self.logits - self.start)[~self.excluded])
+
+
+def log_normal_density(value: Tensor, scale: float = 1.0) -> Tensor:
+    """Sum of log N(value; 0, scale^2)."""
+    constant = math.log(scale) + 0.5 * math.log(2 * math.pi)
+    return -0.5 * (value / scale).square().sum() - constant * value.numel()
+
+
+def constant(value: float) -> Schedule:
+    """A schedule that stays at `value`.
+
+    Example:
+        >>> constant(0.5)(1000)
+        0.5
+    """
+    return partial(_constant, positive_number("value", value))
+
+
+def linear_decay(start: float, end: float, steps: int) -> Schedule:
+    """A straight line from `start` at step 0 to `end` at step `steps`, then flat. Equation (3.5).
+
+    Example:
+        >>> linear_decay(1.0, 0.5, steps=10)(5)
+        0.75
+    """
+    return _decay(_linear, start, end, steps)
+
+
+def exponential_decay(start: float, end: float, steps: int) -> Schedule:
+    """A constant ratio per step from `start` at step 0 to `end` at step `steps`, then flat.
+
+    Equation (3.5).
+
+    Example:
+        >>> round(exponential_decay(1.0, 0.01, steps=10)(5), 6)
+        0.1
+    """
+    return _decay(_exponential, start, end, steps)
+
+
+def cosine_decay(start: float, end: float, steps: int) -> Schedule:
+    """Half a cosine wave from `start` at step 0 to `end` at step `steps`, then flat.
+
+    Equation (3.5).
+
+    Example:
+        >>> cosine_decay(1.0, 0.5, steps=10)(5)
+        0.75
+    """
+    return _decay(_cosine, start, end, steps)
+
+
+def _decay(shape: Callable[..., float], start: float, end: float, steps: int) -> Schedule:
+    for name, value in (("start", start), ("end", end)):
+        require(math.isfinite(positive_number(name, value)), f"`{name}` must be finite; got inf")
+    return partial(shape, float(start), float(end), positive_int("steps", steps))
+
+
+def _constant(value: float, step: int) -> float:
+    return value
+
+
+def _linear(start: float, end: float, steps: int, step: int) -> float:
+    return start + (end - start) * min(step / steps, 1.0)
+
+
+def _exponential(start: float, end: float, steps: int, step: int) -> float:
+    return start * (end / start) ** min(step / steps, 1.0)
+
+
+def _cosine(start: float, end: float, steps: int, step: int) -> float:
+    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * min(step / steps, 1.0)))

@@ -1,0 +1,183 @@
+"""The prior of every task, built from the other tasks' posteriors."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.distributions import (
+    Categorical,
+    Distribution,
+    Independent,
+    MixtureSameFamily,
+    Normal,
+)
+
+from vmtl_core._checks import one_of, positive_number, require
+from vmtl_core.distributions import concatenate, gaussian, widen
+from vmtl_core.mixing import GumbelSoftmaxMixing, log_normal_density
+
+BASE_PRIORS = ("standard", "learned")
+BASE_LOG_SD_SCALE = 0.3
+
+
+def mixture_prior(components: Distribution, log_weights: Tensor) -> MixtureSameFamily:
+    r"""The prior of every receiver as one Distribution: sample it, evaluate it, plot it.
+
+    Equation (2.4): $p(w_t) = \sum_k \alpha_{tk}\, p_k(w_t)$.
+
+    Args:
+        components: p_k, batch shape (K,).
+        log_weights: log alpha, shape (A, K); `-inf` leaves a component out exactly.
+
+    Returns:
+        Distribution of batch shape (A,) and the components' event shape.
+
+    Raises:
+        ValueError: if the shapes don't fit.
+
+    Example:
+        >>> parts = Normal(torch.tensor([-1.0, 1.0]), 0.5)
+        >>> mixture_prior(parts, torch.tensor([[0.25, 0.75]]).log()).mean
+        tensor([0.5000])
+    """
+    count = components.batch_shape
+    require(
+        len(count) == 1 and log_weights.ndim >= 1 and log_weights.shape[-1] == count[0],
+        f"`log_weights` must have one column for each component, (A, K); got "
+        f"{tuple(log_weights.shape)} for components of batch shape {tuple(count)}",
+    )
+    mixing = Categorical(logits=log_weights, validate_args=False)
+    return MixtureSameFamily(mixing, components.expand(log_weights.shape), validate_args=False)
+
+
+class BasePrior(nn.Module):
+    """p_0(w), an anchor that belongs to no task.
+
+    Args:
+        kind: "standard" for N(0, I); "learned" for a population prior N(m_0, diag(v_0)) fitted
+            with everything else (empirical Bayes); or a Distribution of batch shape ().
+        event_shape: shape of one task's w.
+
+    Raises:
+        ValueError: for another `kind` or a Distribution of the wrong shape.
+    """
+
+    def __init__(self, kind: str | Distribution, event_shape: Sequence[int]):
+        super().__init__()
+        self.given, self.event_shape = kind, tuple(event_shape)
+        if isinstance(kind, Distribution):
+            require(
+                kind.batch_shape == () and tuple(kind.event_shape) == self.event_shape,
+                f"`base_prior` must have batch shape () and event shape {self.event_shape}; got "
+                f"batch shape {tuple(kind.batch_shape)}, event shape {tuple(kind.event_shape)}",
+            )
+            return
+        one_of("base_prior", kind, BASE_PRIORS)
+        flat = torch.zeros(torch.Size(event_shape).numel())
+        self.loc = nn.Parameter(flat, requires_grad=kind == "learned")
+        self.log_scale = nn.Parameter(flat.clone(), requires_grad=kind == "learned")
+
+    def forward(self) -> Distribution:
+        """Batch shape (1,)."""
+        if isinstance(self.given, Distribution):
+            return self.given.expand(torch.Size((1,)))
+        return gaussian(self.loc[None], self.log_scale.exp()[None], self.event_shape)
+
+    def log_hyperprior(self) -> Tensor:
+        """Sum over coordinates of log N(m_0; 0, 1) + log N(log sd; 0, 0.3^2), a scalar."""
+        if self.given != "learned":
+            return torch.zeros(())
+        return log_normal_density(self.loc) + log_normal_density(self.log_scale, BASE_LOG_SD_SCALE)
+
+
+class WeightsPrior(nn.Module):
+    r"""p(w_t|D_{-t}) for all tasks: mixing weights, base prior and transfer width.
+
+    Equation (2.4):
+
+    $$ p(w_t) = \alpha_{t0}\, p_0(w_t)
+       + \sum_{k \ne t} \alpha_{tk} \int N(w_t \mid w', \delta^2)\, q(w'|D_k)\, dw' $$
+
+    Args:
+        tasks: T.
+        event_shape: shape of one task's w.
+        base_prior: None, "standard", "learned" or a Distribution of batch shape ().
+        transfer: delta; None for 0, a number above 0 to fix it, "learned" for one width per
+            coordinate of w.
+    """
+
+    def __init__(
+        self,
+        tasks: int,
+        event_shape: Sequence[int],
+        base_prior: str | Distribution | None = "learned",
+        transfer: str | float | None = "learned",
+    ):
+        super().__init__()
+        self.base = None if base_prior is None else BasePrior(base_prior, event_shape)
+        self.mixing = GumbelSoftmaxMixing(tasks, base=self.base is not None)
+        self.log_width: nn.Parameter | None = None
+        if isinstance(transfer, str):
+            one_of("transfer", transfer, ("learned",))
+            self.log_width = nn.Parameter(torch.full(tuple(event_shape), math.log(0.3)))
+        elif transfer is not None:
+            width = torch.tensor(math.log(positive_number("transfer", transfer)))
+            self.log_width = nn.Parameter(width, requires_grad=False)
+
+    def width(self) -> Tensor | None:
+        """delta, shape of w or (), in units of w; None if there is no transfer width."""
+        return None if self.log_width is None else self.log_width.exp()
+
+    def components(self, sources: Distribution) -> Distribution:
+        """Sources (T,) widened by delta, then the base prior if there is one: (K,)."""
+        width = self.width()
+        wide = sources if width is None else widen(sources, width)
+        return wide if self.base is None else concatenate([wide, self.base()])
+
+    def anchor(self, event_shape: Sequence[int]) -> Distribution:
+        """What own-data posteriors are fitted under: p_0, or N(0, I) without one; (1,)."""
+        if self.base is not None:
+            return self.base()
+        zeros = self.mixing.logits.new_zeros(1, torch.Size(event_shape).numel())
+        return gaussian(zeros, torch.ones_like(zeros), event_shape)
+
+    def forward(
+        self, sources: Distribution, temperature: float, generator: Generator | None = None
+    ) -> MixtureSameFamily:
+        """One draw of the prior of every task, batch shape (T,)."""
+        log_weights = self.mixing.log_weights(temperature, generator)
+        return mixture_prior(self.components(sources), log_weights)
+
+    def log_hyperprior(self) -> Tensor:
+        r"""Log density of the weak hyperpriors on whatever is learned here, a scalar.
+
+        Equation (5.6): N(0, 1) on m_0, on log delta and on log pi about its start; N(0, 0.3^2) on
+        log sd of p_0. On the logarithms, since a density on the sd itself (half-normal, say) lets
+        it fall to zero, where every task is its own prior's mean.
+        """
+        total = self.mixing.log_hyperprior()
+        if self.base is not None:
+            total = total + self.base.log_hyperprior().to(total)
+        if self.log_width is not None and self.log_width.requires_grad:
+            total = total + log_normal_density(self.log_width)
+        return total
+
+
+def latent_components(sources: Distribution, base: bool) -> Distribution:
+    """q(z|x_n, D_k) of every source for every row, batch shape (B, T), or (B, T + 1) with N(0, I).
+
+    Equation (2.5): the components of $p(z|x, D_{-t}) = \\sum_k \\beta_{tk}\\, q(z|x, D_k)$.
+    `sources` has batch shape (B, T).
+    """
+    if not base:
+        return sources
+    return concatenate([sources, standard_normal_like(sources)])
+
+
+def standard_normal_like(dist: Distribution) -> Distribution:
+    """N(0, I) with batch shape (*A, 1) for `dist` of batch shape (*A, K)."""
+    zeros = dist.mean.detach().new_zeros(dist.batch_shape[:-1] + (1,) + dist.event_shape)
+    normal = Normal(zeros, torch.ones_like(zeros), validate_args=False)
+    dims = len(dist.event_shape)
+    return Independent(normal, dims, validate_args=False) if dims else normal
