@@ -1,0 +1,83 @@
+# Everything from a fresh machine with Python 3.11 or newer and make: `make book`, `make test`.
+# A CPU build of torch where PyPI's would draw CUDA in (Linux with x86-64):
+#   make book TORCH_INDEX=https://download.pytorch.org/whl/cpu
+PYTHON ?= python3
+WORKERS ?= 2
+PORT ?= 8000
+TORCH_INDEX ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# Whatever changes what a notebook prints; a change empties the execution cache.
+CODE := $(shell find vmtl_core -type f -not -name '*.pyc' 2>/dev/null)
+PAGES := _config.yml _toc.yml $(wildcard _ext/*.py)
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Two processes share two cores: more threads than that only get in each other's way.
+export OMP_NUM_THREADS := 1
+export MKL_NUM_THREADS := 1
+export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
+export PYDEVD_DISABLE_FILE_VALIDATION := 1
+
+.PHONY: help env book test serve lab bench format strip record clean
+help:
+	@echo "make book    build the book into _build/html"
+	@echo "make test    build the book, then run every test"
+	@echo "make serve   show the built book on http://localhost:$(PORT)"
+	@echo "make lab     open the chapters in JupyterLab"
+	@echo "make bench   time one step of the objective"
+	@echo "make format  format the code and the chapters"
+	@echo "make strip   strip the chapters' outputs, keeping those the tests compare"
+	@echo "make record CHAPTER=book/07_linked_tasks.ipynb   run a chapter, store what the tests compare"
+	@echo "make clean   remove what was built (not $(VENV))"
+
+env: $(READY)
+$(READY): requirements.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, this is " + sys.version)'
+	$(BIN)/python -m pip install $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $$(grep '^torch==' requirements.txt)
+	$(BIN)/python -m pip install -r requirements.txt
+	$(BIN)/python -m pip install --no-deps --no-build-isolation -e .
+	$(BIN)/python -c 'import matplotlib.font_manager'
+	touch $@
+
+_build/.code: $(CODE) requirements.txt
+	rm -rf _build/.jupyter_cache _build/.doctrees _build/html
+	mkdir -p _build && touch $@
+
+_build/.pages: $(PAGES)
+	rm -rf _build/.doctrees _build/html
+	mkdir -p _build && touch $@
+
+# A failed build must fail again: Sphinx would not repeat the warnings of pages that it has read.
+book: $(READY) _build/.code _build/.pages
+	$(BIN)/jupyter-book build . -W -n --keep-going || { rm -rf _build/.doctrees; exit 1; }
+
+test: book
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+serve: book
+	$(BIN)/python -m http.server $(PORT) --bind localhost --directory _build/html
+
+lab: $(READY)
+	cd book && $(CURDIR)/$(BIN)/jupyter lab
+
+bench: $(READY)
+	$(BIN)/python benchmarks/elbo_step.py
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+strip: $(READY)
+	$(BIN)/ruff format book
+	$(BIN)/python tools/strip_notebooks.py book/*.ipynb
+
+record: $(READY)
+	$(BIN)/ruff format $(CHAPTER)
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace $(CHAPTER)
+	$(BIN)/python tools/strip_notebooks.py $(CHAPTER)
+
+clean:
+	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,79 @@
+"""What the built book needs beyond Jupyter Book, so that chapters stay plain, portable notebooks.
+
+- A `\\tag{7.1}` equation gets the anchor `eq-7-1`, and keeps its tag: Sphinx would wrap one that has
+  several lines in `split`, where MathJax allows no tag.
+- The Colab badge, a picture from Google's server in a notebook, is a local file in the book.
+- Thebe, which would fetch a live kernel's scripts from a CDN and which we do not use, is left out.
+- A docstring may hold `$$ ... $$` and `$ ... $`, as the chapters do, and a shape `(*batch, T)`.
+"""
+
+import re
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.transforms import SphinxTransform
+
+TAG = re.compile(r"\\tag\{(\d+)\.(\d+)\}")
+LONE_STAR = re.compile(r"(?<![\w*\\`])\*(?=\w)(?![^*\n]*\w\*)")
+REMOTE_BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
+LOCAL_BADGE = "/_static/colab-badge.svg"
+
+
+class TaggedEquations(SphinxTransform):
+    """Give every tagged equation its anchor, and pass its TeX on unwrapped."""
+
+    default_priority = 500
+
+    def apply(self, **kwargs: Any) -> None:
+        for block in self.document.findall(nodes.math_block):
+            tex = block.astext()
+            if found := TAG.search(tex):
+                block["ids"].append(f"eq-{found[1]}-{found[2]}")
+                block["nowrap"] = True
+                block.children = [nodes.Text(rf"\[{tex}\]")]
+
+
+class LocalBadge(SphinxTransform):
+    """Show the Colab badge from this site."""
+
+    default_priority = 10
+
+    def apply(self, **kwargs: Any) -> None:
+        for image in self.document.findall(nodes.image):
+            if image["uri"] == REMOTE_BADGE:
+                image["uri"] = LOCAL_BADGE
+
+
+def without_thebe(
+    app: Sphinx, pagename: str, template: str, context: dict[str, Any], _: object
+) -> None:
+    """Leave out the scripts that Jupyter Book adds for Thebe (twice, an error on the console)."""
+    context["script_files"] = [
+        script
+        for script in context.get("script_files", [])
+        if "thebe" not in f"{script.filename} {script.attributes.get('body')}"
+    ]
+
+
+def _display(found: re.Match[str]) -> str:
+    """A math directive at the indent of its `$$`; napoleon has yet to see the lines."""
+    indent, body = found[1], re.sub(r"\s*\n\s*", " ", found[2].strip())
+    return f"\n{indent}.. math:: {body}\n"
+
+
+def docstring_mathematics(
+    app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]
+) -> None:
+    r"""Turn `$$ a $$` into a math directive and `$a$` into the math role; escape the star of a shape."""
+    text = re.sub(r"(?m)^([ \t]*)\$\$(.+?)\$\$[ \t]*$", _display, "\n".join(lines), flags=re.S)
+    text = re.sub(r"(?<![\\$`])\$([^$\n]+)\$(?!\$)", r":math:`\1`", text)
+    lines[:] = LONE_STAR.sub(r"\*", text).split("\n")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_transform(LocalBadge)
+    app.add_transform(TaggedEquations)
+    app.connect("html-page-context", without_thebe, priority=900)
+    app.connect("autodoc-process-docstring", docstring_mathematics, priority=100)
+    return {"version": "1", "parallel_read_safe": True}

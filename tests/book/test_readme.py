@@ -1,0 +1,21 @@
+"""The README's example runs as it stands and prints the numbers that the README names."""
+
+import re
+
+import pytest
+
+from tests.conftest import ROOT
+
+NUMBERS = r"squared error (?:of )?(\d\.\d\d).*?intervals\s+(?:that )?hold (\d+)%"
+
+
+def test_quickstart_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    (program,) = re.findall(r"^```python\n(.+?)^```", text, re.M | re.S)
+    exec(compile(program, "README.md", "exec"), {"__name__": "__main__"})
+    printed = re.search(NUMBERS, capsys.readouterr().out)
+    promised = re.search(NUMBERS, text.replace(program, ""), re.S)
+    assert printed
+    assert promised
+    assert float(printed[1]) == pytest.approx(float(promised[1]), abs=0.015)
+    assert int(printed[2]) == pytest.approx(int(promised[2]), abs=2)
