@@ -1,6 +1,6 @@
 # Everything from a fresh machine with Python 3.11 or newer and make: `make book`, `make test`.
-# A CPU build of torch where PyPI's would draw CUDA in (Linux with x86-64):
-#   make book TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# Where PyPI's torch would draw CUDA in (Linux with x86-64), `make book TORCH_INDEX=ADDRESS` takes it
+# from the index of CPU builds that PyTorch's installation page names.
 PYTHON ?= python3
 WORKERS ?= 2
 PORT ?= 8000

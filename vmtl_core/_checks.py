@@ -43,8 +43,8 @@ def finite(name: str, value: Tensor) -> None:
     if not value.is_floating_point() or bool(torch.isfinite(value).all()):
         return
     rows = (~torch.isfinite(value)).reshape(len(value), -1).any(1).nonzero().flatten()
-    found = value[rows[0]].reshape(-1)
-    found = found[~torch.isfinite(found)][0].item()
+    numbers = value[rows[0]].reshape(-1)
+    found = numbers[~torch.isfinite(numbers)][0].item()
     raise ValueError(
         f"`{name}` must be finite; {len(rows)} of {len(value)} rows hold NaN or infinity, "
         f"the first is row {rows[0].item()} with {found}"

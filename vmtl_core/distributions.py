@@ -44,7 +44,7 @@ def map_parameters(dist: Distribution, function: Callable[[Tensor], Tensor]) -> 
         base = map_parameters(dist.base_dist, function)
         return Independent(base, dist.reinterpreted_batch_ndims, validate_args=False)
     names = _parameter_names(dist)
-    values = {name: function(getattr(dist, name)) for name in names}
+    values: dict[str, Any] = {name: function(getattr(dist, name)) for name in names}
     return type(dist)(**values, validate_args=False)
 
 

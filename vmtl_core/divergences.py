@@ -139,7 +139,7 @@ def kl_to_mixture(
     one_of("method", method, METHODS)
     _check_shapes(q, components)
     wanted = q.batch_shape + components.batch_shape[-1:]
-    fits = log_weights.ndim and torch.broadcast_shapes(log_weights.shape, wanted) == wanted
+    fits = log_weights.ndim > 0 and torch.broadcast_shapes(log_weights.shape, wanted) == wanted
     require(
         fits and log_weights.shape[-1] == wanted[-1],
         f"`log_weights` must have shape {tuple(wanted)}; got {tuple(log_weights.shape)}",

@@ -156,7 +156,9 @@ class MultiTaskELBO(nn.Module):
             self.latent_mixing = GumbelSoftmaxMixing(self.tasks, base=base).to(q_w.mean)
 
     @classmethod
-    def paper(cls, likelihood: Any, weights: Any, latents: Any = None, **options: Any):
+    def paper(
+        cls, likelihood: Any, weights: Any, latents: Any = None, **options: Any
+    ) -> "MultiTaskELBO":
         """The choices of Shen et al. 2021: sources "previous", sampled KL, nothing but a mixture.
 
         The same as `MultiTaskELBO(sources="previous", base_prior=None, transfer=None,

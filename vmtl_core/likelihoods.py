@@ -158,10 +158,11 @@ def check_targets(dist: Distribution, y: Tensor) -> None:
         f"`y` must have shape (N,) + {tuple(dist.event_shape)} for this likelihood; "
         f"got {tuple(y.shape)}",
     )
-    inside = dist.support.check(y)
+    support: Any = dist.support
+    inside = support.check(y)
     inside = inside.reshape(-1, len(y)).all(0)
     bad = y[~inside].unique().tolist()
     require(
         not bad,
-        f"`y` must lie in the likelihood's support ({dist.support}); got {bad[:10]}",
+        f"`y` must lie in the likelihood's support ({support}); got {bad[:10]}",
     )

@@ -131,7 +131,6 @@ class GumbelSoftmaxMixing(nn.Module):
         logits = self.masked_logits().expand(samples, -1, -1)
         return gumbel_softmax(logits, temperature, generator).mean(0)
 
-
     def log_hyperprior(self) -> Tensor:
         """Sum over the admitted entries of log N(log pi; its start, 1), a scalar."""
         return log_normal_density((self.logits - self.start)[~self.excluded])

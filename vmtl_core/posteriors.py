@@ -155,16 +155,18 @@ class AmortizedWeights(nn.Module):
         layers: list[nn.Module] = []
         for a, b in zip(sizes[:-1], sizes[1:], strict=True):
             layers += [nn.Linear(a, b), nn.ReLU()]
-        self.network = nn.Sequential(*layers[:-1]).to(self.class_means.dtype)
+        last = layers[-2]
+        assert isinstance(last, nn.Linear)
         with torch.no_grad():
-            self.network[-1].weight[latent_features:] = 0
-            self.network[-1].bias[latent_features:] = inverse_softplus(0.3)
+            last.weight[latent_features:] = 0
+            last.bias[latent_features:] = inverse_softplus(0.3)
+        self.network = nn.Sequential(*layers[:-1]).to(self.class_means.dtype)
 
     def forward(self) -> Distribution:
         loc, raw = self.network(self.class_means).split(self.latent_features, -1)
         scale = F.softplus(raw) + SMALLEST_SCALE
-        flat = [t.transpose(1, 2).flatten(1) for t in (loc, scale)]
-        return gaussian(*flat, (self.latent_features, self.class_means.shape[1]))
+        loc, scale = (t.transpose(1, 2).flatten(1) for t in (loc, scale))
+        return gaussian(loc, scale, (self.latent_features, self.class_means.shape[1]))
 
 
 def class_means(x: Tensor, y: Tensor, task: Tensor, tasks: int, classes: int) -> Tensor:

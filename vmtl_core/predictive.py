@@ -64,7 +64,8 @@ def predictive(
     parts = [(rows, PredictiveMixture(dist)) for rows, dist in grid]
     if isinstance(parts[0][0], slice):
         return parts[0][1]
-    return PredictiveRows([rows for rows, _ in parts], [part for _, part in parts])
+    rows = [rows for rows, _ in parts if isinstance(rows, Tensor)]
+    return PredictiveRows(rows, [part for _, part in parts])
 
 
 def decompose_uncertainty(
@@ -132,7 +133,8 @@ class PredictiveMixture(Distribution):
         if not self.is_discrete:
             name = type(self.components).__name__
             raise AttributeError(f"a mixture of {name} has no `probs`")
-        return self.components.probs.mean((0, 1))
+        probs: Tensor = self.components.probs  # type: ignore[attr-defined]
+        return probs.mean((0, 1))
 
     @property
     def mean(self) -> Tensor:
@@ -186,7 +188,8 @@ class PredictiveMixture(Distribution):
     def uncertainty(self) -> Uncertainty:
         """See `decompose_uncertainty`."""
         if self.is_discrete:
-            pooled = type(self.components)(probs=self.probs.clamp(0, 1), validate_args=False)
+            family: Any = type(self.components)
+            pooled = family(probs=self.probs.clamp(0, 1), validate_args=False)
             total, aleatoric = pooled.entropy(), self.components.entropy().mean((0, 1))
         else:
             total, aleatoric = self.variance, self.components.variance.mean((0, 1))

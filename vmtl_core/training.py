@@ -127,9 +127,7 @@ def fit(
         optimizer.load_state_dict(history.optimizer)
     kept = [p.detach().clone() for p in parameters]
     every = _record_interval(model, steps, record)
-    bar = tqdm(
-        total=steps, initial=history.step, disable=not progress, desc="fit", mininterval=0.5
-    )
+    bar = tqdm(total=steps, initial=history.step, disable=not progress, desc="fit", mininterval=0.5)
     with bar:
         while history.step < steps:
             step = history.step
@@ -259,5 +257,3 @@ def _record_terms(terms: ELBOTerms, temperature: float, history: History) -> Non
     for name, value in zip(AVERAGED, values, strict=True):
         history.terms[name].append(value)
     history.terms["temperature"].append(temperature)
-
-
