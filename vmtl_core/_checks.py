@@ -1,10 +1,12 @@
 """Checks of user input. Every message names the argument, what was expected and what came."""
 
-from collections.abc import Collection
+import math
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
 
 def require(condition: bool, message: str) -> None:
@@ -22,20 +24,59 @@ def one_of(name: str, value: Any, allowed: Collection[Any]) -> None:
 
 
 def positive_int(name: str, value: Any, least: int = 1) -> int:
-    """`value` as an int of at least `least`."""
-    is_int = isinstance(value, int) and not isinstance(value, bool)
+    """`value` as an int of at least `least`; numpy's integers pass, True and 1.0 don't."""
+    is_int = hasattr(value, "__index__") and not isinstance(value, bool | Tensor)
     require(is_int and value >= least, f"`{name}` must be an integer >= {least}; got {value!r}")
-    return value
+    return int(value)
 
 
 def positive_number(name: str, value: Any) -> float:
     """`value` as a float above zero (infinity allowed, NaN not)."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RuntimeError):
         raise ValueError(f"`{name}` must be a number > 0; got {value!r}") from None
     require(number > 0, f"`{name}` must be > 0; got {number:g}")
     return number
+
+
+def positive_finite(name: str, value: Any) -> float:
+    """`value` as a float above zero and below infinity."""
+    number = positive_number(name, value)
+    require(math.isfinite(number), f"`{name}` must be finite; got {number:g}")
+    return number
+
+
+def sizes(name: str, value: Any) -> tuple[int, ...]:
+    """`value` as a tuple of integers above zero."""
+    is_list = isinstance(value, Sequence) and not isinstance(value, str)
+    require(is_list, f"`{name}` must be a tuple of integers >= 1; got {value!r}")
+    return tuple(positive_int(f"{name}[{i}]", one) for i, one in enumerate(value))
+
+
+def broadcastable(a: Sequence[int], b: Sequence[int]) -> bool:
+    """Whether two shapes broadcast."""
+    return all(m == n or 1 in (m, n) for m, n in zip(reversed(a), reversed(b), strict=False))
+
+
+def is_distribution(name: str, value: Any) -> None:
+    """Raise unless `value` is a torch Distribution."""
+    require(
+        isinstance(value, Distribution),
+        f"`{name}` must be a torch Distribution; got {type(value).__name__}",
+    )
+
+
+def check_log_weights(log_weights: Tensor) -> None:
+    """Raise unless every row of `log_weights` is log probabilities."""
+    total = log_weights.detach().exp().sum(-1).flatten()
+    wrong = total[~((total - 1).abs() < 1e-3)]
+    require(
+        not len(wrong),
+        "`log_weights` must be log probabilities, each row's sum 1; "
+        f"{len(wrong)} of {len(total)} rows sum to another, the first to "
+        f"{wrong[:1].sum().item():.4g}",
+    )
 
 
 def finite(name: str, value: Tensor) -> None:
@@ -53,6 +94,13 @@ def finite(name: str, value: Tensor) -> None:
 
 def long_format(tasks: int, x: Tensor, task: Tensor, y: Tensor | None = None) -> None:
     """Raise unless x (N, ...), y (N, ...) and task (N,) are a table of examples of T tasks."""
+    table(x, task, y)
+    outside = task[(task < 0) | (task >= tasks)].unique().tolist()
+    require(not outside, f"`task` must hold ids 0...{tasks - 1}; got {outside[:10]}")
+
+
+def table(x: Tensor, task: Tensor, y: Tensor | None = None) -> None:
+    """Raise unless x, y and task have the same, at least one, number of rows, all finite."""
     columns = {"x": x, "task": task} | ({} if y is None else {"y": y})
     for name, value in columns.items():
         require(isinstance(value, Tensor), f"`{name}` must be a tensor; got {type(value).__name__}")
@@ -70,8 +118,6 @@ def long_format(tasks: int, x: Tensor, task: Tensor, y: Tensor | None = None) ->
         )
         finite(name, value)
     require(len(task) > 0, "`task` must hold at least one example; got none")
-    outside = task[(task < 0) | (task >= tasks)].unique().tolist()
-    require(not outside, f"`task` must hold ids 0...{tasks - 1}; got {outside[:10]}")
 
 
 def sizes_match(task_sizes: Tensor, task: Tensor) -> None:

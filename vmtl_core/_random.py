@@ -27,5 +27,8 @@ def forked(seed: int, device: torch.device) -> Iterator[None]:
     kind = torch.device(device).type
     devices = [] if kind == "cpu" else [device]
     with torch.random.fork_rng(devices=devices, device_type="cuda" if kind == "cpu" else kind):
-        torch.manual_seed(seed)
+        if kind == "cpu":
+            torch.default_generator.manual_seed(seed)  # and leave other devices' streams alone
+        else:
+            torch.manual_seed(seed)
         yield

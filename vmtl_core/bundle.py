@@ -1,6 +1,6 @@
 """One set of posteriors with its likelihood: what the ELBO and the predictive both draw from."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
@@ -9,7 +9,9 @@ from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
 from vmtl_core._checks import require
-from vmtl_core.distributions import as_batch, map_parameters
+from vmtl_core.distributions import as_batch, can_rebuild, map_parameters
+
+Encodings = Callable[[], Distribution | None]
 
 
 class Bundle(nn.Module):
@@ -20,18 +22,36 @@ class Bundle(nn.Module):
         likelihood: callable, or a list of one per task.
         weights: callable, Distribution of batch shape (T,), or a list of T Distributions.
         latents: callable x -> Distribution of batch shape (T, B), or None for z = x.
+        prefix: "own_" for the second set, in messages.
     """
 
-    def __init__(self, tasks: int, likelihood: Any, weights: Any, latents: Any):
+    def __init__(self, tasks: int, likelihood: Any, weights: Any, latents: Any, prefix: str = ""):
         super().__init__()
-        self.tasks, self.weights, self.latents = tasks, weights, latents
-        if isinstance(likelihood, Sequence):
+        self.tasks, self.weights, self.latents, self.prefix = tasks, weights, latents, prefix
+        if isinstance(likelihood, list | tuple | nn.ModuleList):
+            likelihood = list(likelihood)
             require(
                 len(likelihood) == tasks,
-                f"`likelihood` must be one callable or a list of {tasks}; got {len(likelihood)}",
+                f"`{prefix}likelihood` must be one callable or a list of {tasks}, one per task; "
+                f"got {len(likelihood)}",
             )
-            modules = all(isinstance(one, nn.Module) for one in likelihood)
-            likelihood = nn.ModuleList(likelihood) if modules else list(likelihood)
+            self.likelihood_modules = nn.ModuleList(  # so that their parameters are registered
+                one for one in likelihood if isinstance(one, nn.Module)
+            )
+        wrong = [one for one in _as_list(likelihood) if not callable(one)]
+        require(
+            not wrong,
+            f"`{prefix}likelihood` must be a callable (z, w) -> Distribution, or a list of one per "
+            f"task; got {wrong[:1]}",
+        )
+        require(
+            latents is None or callable(latents),
+            f"`{prefix}latents` must be a callable x -> Distribution of batch shape (T, B), or "
+            f"None; got {type(latents).__name__}",
+        )
+        if hasattr(latents, "own_rows"):
+            found = getattr(latents, "tasks", tasks)
+            require(found == tasks, f"`{prefix}latents` must be of {tasks} tasks; got {found}")
         self.likelihood = likelihood
 
     def twin(self, likelihood: Any, weights: Any, latents: Any) -> "Bundle":
@@ -41,13 +61,14 @@ class Bundle(nn.Module):
             deepcopy(self.likelihood) if likelihood is None else likelihood,
             _copy(self.weights, weights, "weights"),
             _copy(self.latents, latents, "latents"),
+            prefix="own_",
         )
 
     def q_weights(self) -> Distribution:
         """q(w|D_t), batch shape (T,)."""
         given = self.weights
         is_function = callable(given) and not isinstance(given, Distribution)
-        return as_batch(given() if is_function else given, self.tasks, "weights")
+        return as_batch(given() if is_function else given, self.tasks, f"{self.prefix}weights")
 
     def q_latents(self, x: Tensor) -> Distribution | None:
         """q(z|x_n, D_k) of every row under every task, batch shape (B, T); None for z = x."""
@@ -58,9 +79,25 @@ class Bundle(nn.Module):
         found = tuple(q.batch_shape) if isinstance(q, Distribution) else type(q).__name__
         require(
             found == wanted,
-            f"`latents` must return a Distribution of batch shape (T, B) = {wanted}; got {found}",
+            f"`{self.prefix}latents` must return a Distribution of batch shape (T, B) = {wanted}; "
+            f"got {found}",
+        )
+        require(
+            can_rebuild(q),
+            f"`{self.prefix}latents` must return a family that can be rebuilt from its parameter "
+            f"tensors, as indexing by task needs; got {type(q).__name__}",
         )
         return map_parameters(q, lambda t: t.transpose(0, 1))
+
+    def encode(self, x: Tensor, task: Tensor) -> tuple[Distribution | None, Encodings]:
+        """Each row under its own task, batch shape (B,), and a function that gives `q_latents(x)`.
+
+        Latents with a method `own_rows(x, task)` are spared the rest until it is asked for.
+        """
+        if hasattr(self.latents, "own_rows"):
+            return self.latents.own_rows(x, task), lambda: self.q_latents(x)
+        every = self.q_latents(x)
+        return None if every is None else own_rows(every, task), lambda: every
 
 
 def own_rows(q_latents: Distribution, task: Tensor) -> Distribution:
@@ -77,11 +114,14 @@ def draw(
     weight_samples: int,
     latent_samples: int,
 ) -> tuple[Tensor, Tensor]:
-    """Samples gathered per row: z (L, 1, B, ...) and w (1, M, B, ...); z = x without latents."""
+    """Samples gathered per row: z (L, 1, B, ...) and w (1, M, B, ...); z = x without latents.
+
+    `q_weights` has batch shape (T,), `q_latents` (B,), each row under its own task.
+    """
     w = rsample(q_weights, weight_samples, "weights")[:, task].unsqueeze(0)
     if q_latents is None:
         return x.to(w.dtype)[None, None], w
-    return rsample(own_rows(q_latents, task), latent_samples, "latents").unsqueeze(1), w
+    return rsample(q_latents, latent_samples, "latents").unsqueeze(1), w
 
 
 def rsample(q: Distribution, samples: int, name: str) -> Tensor:
@@ -94,6 +134,10 @@ def rsample(q: Distribution, samples: int, name: str) -> Tensor:
     return (q.rsample if q.has_rsample else q.sample)(Size((samples,)))
 
 
+def _as_list(likelihood: Any) -> list[Any]:
+    return likelihood if isinstance(likelihood, list) else [likelihood]
+
+
 def as_rows(x: Tensor) -> Tensor:
     """Inputs (N,) become one feature, (N, 1); all others stay."""
     return x.unsqueeze(-1) if x.ndim == 1 else x
@@ -102,6 +146,10 @@ def as_rows(x: Tensor) -> Tensor:
 def _copy(given: Any, own: Any, name: str) -> Any:
     """The own-data twin of the module that makes the posteriors."""
     if own is not None or given is None:
+        require(
+            own is None or own is not given,
+            f"`own_{name}` must be a second one with parameters of its own; got `{name}` itself",
+        )
         return own
     require(
         isinstance(given, nn.Module),

@@ -75,6 +75,15 @@ def _parameter_names(dist: Distribution, strict: bool = True) -> list[str]:
     return names if usable else []
 
 
+def example(dist: Distribution) -> Tensor:
+    """A tensor of the device and dtype of draws from `dist`; the random streams stay as they were."""
+    parameters = diagonal_gaussian(dist)
+    if parameters is not None:
+        return parameters[0]
+    with torch.no_grad(), torch.random.fork_rng():
+        return dist.sample()
+
+
 def detach(dist: Distribution) -> Distribution:
     """The same distribution, with no gradient through its parameters."""
     return map_parameters(dist, Tensor.detach)
@@ -112,13 +121,18 @@ def widen(dist: Distribution, width: Tensor) -> Distribution:
 def as_batch(dists: Any, tasks: int, name: str) -> Distribution:
     """One Distribution of batch shape (T,) from one, or from a list of T of batch shape ()."""
     if not isinstance(dists, Distribution):
+        require(
+            isinstance(dists, list | tuple) and len(dists) == tasks,
+            f"`{name}` must give a Distribution of batch shape ({tasks},), or a list of {tasks} "
+            f"Distributions of batch shape (); got {_describe(dists)}",
+        )
         for i, dist in enumerate(dists):
             require(
                 isinstance(dist, Distribution) and dist.batch_shape == Size(),
                 f"`{name}[{i}]` must be a Distribution of batch shape (); got {dist!r} "
-                "(wrap it in Independent if its dimensions are one event)",
+                "(wrap it in Independent where its dimensions are one event)",
             )
-        dists = concatenate([dist.expand(Size((1,))) for dist in dists])
+        dists = concatenate([dist.expand(Size((1,))) for dist in dists], f"`{name}`")
     require(
         dists.batch_shape == Size((tasks,)),
         f"`{name}` must give a Distribution of batch shape ({tasks},), one per task; "
@@ -127,13 +141,19 @@ def as_batch(dists: Any, tasks: int, name: str) -> Distribution:
     return dists
 
 
-def concatenate(parts: Sequence[Distribution]) -> Distribution:
+def _describe(found: Any) -> str:
+    """What came in the place of a Distribution."""
+    length = f" of {len(found)}" if isinstance(found, list | tuple) else ""
+    return type(found).__name__ + length
+
+
+def concatenate(parts: Sequence[Distribution], name: str = "posteriors") -> Distribution:
     """Distributions of batch shape (*A, k_i) and equal event shape, side by side in (*A, sum k_i).
 
     Diagonal Gaussians stay one Gaussian, so that the fast formulas apply.
     """
     shapes = {tuple(part.event_shape) for part in parts}
-    require(len(shapes) == 1, f"posteriors must have one event shape; got {sorted(shapes)}")
+    require(len(shapes) == 1, f"{name} must have one event shape; got {sorted(shapes)}")
     parameters = [diagonal_gaussian(part) for part in parts]
     if all(p is not None for p in parameters):
         loc, scale = (torch.cat(tensors, -2) for tensors in zip(*parameters, strict=True))  # type: ignore[arg-type]
@@ -146,12 +166,22 @@ class Concatenated(Distribution):
 
     Args:
         parts: Distributions of batch shape (*A, k_i) and one event shape.
+
+    Raises:
+        ValueError: for no parts, or parts whose shapes don't fit.
     """
 
     arg_constraints: dict[str, Any] = {}
 
     def __init__(self, parts: Sequence[Distribution]):
         self.parts = list(parts)
+        require(bool(self.parts), "`parts` must hold at least one Distribution; got none")
+        shapes = {(tuple(part.batch_shape[:-1]), tuple(part.event_shape)) for part in parts}
+        require(
+            len(shapes) == 1 and all(part.batch_shape for part in parts),
+            "`parts` must have batch shapes (*A, k) with one A, and one event shape; got "
+            f"{[(tuple(part.batch_shape), tuple(part.event_shape)) for part in parts]}",
+        )
         self.sizes = [part.batch_shape[-1] for part in parts]
         batch = parts[0].batch_shape[:-1] + (sum(self.sizes),)
         super().__init__(batch, parts[0].event_shape, validate_args=False)

@@ -7,7 +7,14 @@ import torch
 from torch import Generator, Size, Tensor
 from torch.distributions import Distribution, kl_divergence
 
-from vmtl_core._checks import one_of, positive_int, require
+from vmtl_core._checks import (
+    broadcastable,
+    check_log_weights,
+    is_distribution,
+    one_of,
+    positive_int,
+    require,
+)
 from vmtl_core._random import seeded
 from vmtl_core.distributions import (
     Concatenated,
@@ -50,7 +57,7 @@ def pairwise_kl(
         >>> pairwise_kl(q, p).tolist()
         [[0.0, 0.5, 2.0], [0.0, 0.5, 2.0]]
     """
-    _check_shapes(q, p)
+    _check_shapes(q, p, "p")
     return _pairwise_kl(q, p, samples, generator)
 
 
@@ -89,7 +96,14 @@ def kl_monte_carlo(
         >>> kl_monte_carlo(q, p, 100_000, generator=draw).round(decimals=1).tolist()
         [0.5, 0.5]
     """
-    value, log_q = _draw(q, samples, stick_the_landing, generator)
+    _check_events(q, p, "p")
+    require(
+        broadcastable(q.batch_shape, p.batch_shape),
+        "`p` must have a batch shape that broadcasts with that of `q`, "
+        f"{tuple(q.batch_shape)}; got {tuple(p.batch_shape)}",
+    )
+    batch = torch.broadcast_shapes(q.batch_shape, p.batch_shape)
+    value, log_q = _draw(q.expand(batch), samples, stick_the_landing, generator)
     return (log_q - p.log_prob(value)).mean(0)
 
 
@@ -102,7 +116,7 @@ def kl_to_mixture(
     stick_the_landing: bool = False,
     generator: Generator | None = None,
 ) -> Tensor:
-    """KL(q || sum_k a_k p_k), or the bound or stand-in for it that `method` names.
+    """KL(q || sum_k a_k p_k), (4.1), or the bound or stand-in for it that `method` names.
 
     Always `lower_bound <= exact <= jensen <= convex`; `weighted_sum` is no bound in either
     direction.
@@ -137,18 +151,15 @@ def kl_to_mixture(
         {'convex': 2.0, 'jensen': 2.0, 'weighted_sum': 0.153, 'lower_bound': 0.847}
     """
     one_of("method", method, METHODS)
-    _check_shapes(q, components)
-    wanted = q.batch_shape + components.batch_shape[-1:]
-    fits = log_weights.ndim > 0 and torch.broadcast_shapes(log_weights.shape, wanted) == wanted
+    _check_shapes(q, components, "components")
+    wanted = tuple(q.batch_shape + components.batch_shape[-1:])
+    found = tuple(log_weights.shape) if isinstance(log_weights, Tensor) else log_weights
+    fits = isinstance(log_weights, Tensor) and found[-1:] == wanted[-1:]
     require(
-        fits and log_weights.shape[-1] == wanted[-1],
-        f"`log_weights` must have shape {tuple(wanted)}; got {tuple(log_weights.shape)}",
+        fits and len(found) <= len(wanted) and broadcastable(found, wanted),
+        f"`log_weights` must have shape {wanted} or {wanted[-1:]}; got {found}",
     )
-    total = log_weights.detach().logsumexp(-1)
-    require(
-        bool((total.abs() < 1e-3).all()),
-        f"`log_weights` must be log probabilities; a row sums to {total.exp().flatten()[0]:.4g}",
-    )
+    check_log_weights(log_weights)
     return mixture_kl(q, components, log_weights, method, samples, stick_the_landing, generator)
 
 
@@ -238,15 +249,22 @@ CLOSED_FORMS = (*BOUNDS, *GAUSSIAN_ONLY)
 METHODS = ("monte_carlo", *CLOSED_FORMS)
 
 
-def _check_shapes(q: Distribution, p: Distribution) -> None:
+def _check_events(q: Distribution, p: Distribution, name: str) -> None:
+    is_distribution("q", q)
+    is_distribution(name, p)
     require(
         q.event_shape == p.event_shape,
-        f"event shapes must agree; got {tuple(q.event_shape)} and {tuple(p.event_shape)}",
+        f"`{name}` must have the event shape of `q`, {tuple(q.event_shape)}; "
+        f"got {tuple(p.event_shape)}",
     )
+
+
+def _check_shapes(q: Distribution, p: Distribution, name: str) -> None:
+    _check_events(q, p, name)
     shared, rowwise = len(p.batch_shape) == 1, p.batch_shape[:-1] == q.batch_shape
     require(
         len(p.batch_shape) > 0 and (shared or rowwise),
-        f"`components` must have batch shape (K,) or {tuple(q.batch_shape)} + (K,); "
+        f"`{name}` must have batch shape (K,) or {tuple(q.batch_shape)} + (K,); "
         f"got {tuple(p.batch_shape)}",
     )
 
@@ -285,9 +303,9 @@ def _gaussian_all_pairs(mean: Tensor, scale: Tensor, means: Tensor, scales: Tens
 
 def _gaussian_rows(mean: Tensor, scale: Tensor, means: Tensor, scales: Tensor) -> Tensor:
     """(*A, D) against (*A, K, D): (*A, K)."""
-    ratio = (scale.unsqueeze(-2) / scales).square()
-    distance = ((mean.unsqueeze(-2) - means) / scales).square()
-    return 0.5 * (ratio + distance - 1 - ratio.log()).sum(-1)
+    second_moment = scale.square().unsqueeze(-2) + (mean.unsqueeze(-2) - means).square()
+    logs = scales.log().sum(-1) - scale.log().sum(-1, keepdim=True)
+    return 0.5 * ((second_moment * scales.square().reciprocal()).sum(-1) - mean.shape[-1]) + logs
 
 
 def _gaussians(

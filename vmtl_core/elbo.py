@@ -10,11 +10,11 @@ from torch.distributions import Distribution
 from vmtl_core import _checks
 from vmtl_core._checks import one_of, positive_int, require
 from vmtl_core._random import seeded
-from vmtl_core.bundle import Bundle, as_rows, draw, own_rows
-from vmtl_core.distributions import detach
+from vmtl_core.bundle import Bundle, Encodings, as_rows, draw
+from vmtl_core.distributions import detach, example
 from vmtl_core.divergences import METHODS, mixture_kl, pairwise_kl, responsibilities
 from vmtl_core.likelihoods import expected_log_likelihood
-from vmtl_core.mixing import GumbelSoftmaxMixing, Schedule, constant
+from vmtl_core.mixing import GumbelSoftmaxMixing, Schedule, as_schedule
 from vmtl_core.priors import (
     WeightsPrior,
     latent_components,
@@ -57,6 +57,19 @@ class ELBOTerms(NamedTuple):
         return -self.elbo
 
 
+class Evaluation(NamedTuple):
+    """One set of posteriors on a batch, and how well samples from it explain the batch."""
+
+    q_weights: Distribution
+    """q(w|D_t), batch shape (T,)."""
+    q_latents: Distribution | None
+    """q(z|x_n, D_t) of each row under its own task, (B,); None for z = x."""
+    encodings: Encodings
+    """Gives q(z|x_n, D_k) of each row under every task, (B, T)."""
+    log_likelihood: Tensor
+    """Of each row, the mean over the L x M samples, (B,)."""
+
+
 class MultiTaskELBO(nn.Module):
     r"""The sampled multi-task ELBO: a mean over tasks, per task a sum over examples, to maximise.
 
@@ -75,7 +88,7 @@ class MultiTaskELBO(nn.Module):
             means z = x.
         task_sizes: N_t, how many examples each task has in all.
         sources: whose posteriors the prior is made of. "own": a second set, each fitted to its own
-            task's data alone under the base prior; "previous": the others' current q, detached;
+            task's data alone under the base prior, (5.5); "previous": the others' current q, detached;
             "joint": the others' current q, gradients and all.
         base_prior: None, "standard", "learned" or a Distribution; see `BasePrior`. With one, the
             prior of z gets a component N(0, I) too.
@@ -132,7 +145,9 @@ class MultiTaskELBO(nn.Module):
         own_likelihood: Any = None,
     ):
         super().__init__()
-        sizes = [positive_int("task_sizes", int(n)) for n in task_sizes]
+        listed: Any = task_sizes
+        listed = listed.tolist() if hasattr(listed, "tolist") else listed
+        sizes = list(_checks.sizes("task_sizes", listed))
         require(len(sizes) >= 2, f"`task_sizes` must list at least two tasks; got {sizes}")
         one_of("divergence", divergence, METHODS)
         one_of("sources", sources, SOURCES)
@@ -141,19 +156,40 @@ class MultiTaskELBO(nn.Module):
         self.weight_samples = positive_int("weight_samples", weight_samples)
         self.latent_samples = positive_int("latent_samples", latent_samples)
         self.divergence_samples = positive_int("divergence_samples", divergence_samples)
-        self.temperature = temperature if callable(temperature) else constant(temperature)
+        self.temperature = as_schedule("temperature", temperature)
         self.hyperprior = hyperprior
         self.register_buffer("task_sizes", torch.tensor(sizes), persistent=False)
         self.posteriors = Bundle(self.tasks, likelihood, weights, latents)
         self.own: Bundle | None = None
+        given = {"weights": own_weights, "latents": own_latents, "likelihood": own_likelihood}
+        for name, value in given.items():
+            require(
+                value is None or sources == "own",
+                f"`own_{name}` needs sources='own'; got sources={sources!r}",
+            )
+        require(
+            own_latents is None or latents is not None,
+            "`own_latents` needs `latents`, whose twin it is; got latents=None",
+        )
         if sources == "own":
             self.own = self.posteriors.twin(own_likelihood, own_weights, own_latents)
         q_w = self.posteriors.q_weights()
-        self.prior = WeightsPrior(self.tasks, q_w.event_shape, base_prior, transfer).to(q_w.mean)
+        if self.own is not None:
+            found = tuple(self.own.q_weights().event_shape)
+            require(
+                found == tuple(q_w.event_shape),
+                f"`own_weights` must have the event shape of `weights`, {tuple(q_w.event_shape)}; "
+                f"got {found}",
+            )
+        like = example(q_w)
+        require(
+            like.is_floating_point(), f"`weights` must be of real numbers; {q_w} draws {like.dtype}"
+        )
+        self.prior = WeightsPrior(self.tasks, q_w.event_shape, base_prior, transfer).to(like)
         self.latent_mixing: GumbelSoftmaxMixing | None = None
         if latents is not None:
             base = base_prior is not None
-            self.latent_mixing = GumbelSoftmaxMixing(self.tasks, base=base).to(q_w.mean)
+            self.latent_mixing = GumbelSoftmaxMixing(self.tasks, base=base).to(like)
 
     @classmethod
     def paper(
@@ -182,7 +218,7 @@ class MultiTaskELBO(nn.Module):
         generator: Generator | None = None,
         validate: bool = True,
     ) -> ELBOTerms:
-        """One estimate of the objective from a batch.
+        """One estimate of the objective from a batch, whose rows are scaled up as in (5.3).
 
         Args:
             x: inputs, shape (B, ...).
@@ -201,59 +237,61 @@ class MultiTaskELBO(nn.Module):
             self.check(x, y, task)
         x, temperature = as_rows(x), self.temperature(step)
         with seeded(generator):
-            q_w, q_z, rows = self._fit_terms(self.posteriors, x, y, task, validate)
-            own_w, own_z, own_elbo = self._own_data(x, y, task)
-            kl_w = self._kl_weights(q_w, self._sources(q_w, own_w), temperature)
-            kl_z = torch.zeros_like(rows)
-            if q_z is not None:
-                kl_z = self._kl_latents(q_z, self._sources(q_z, own_z), task, temperature)
-        log_likelihood, kl_z = self._per_task(rows, task), self._per_task(kl_z, task)
-        return ELBOTerms(log_likelihood, kl_w, kl_z, self._log_hyperprior(kl_w), own_elbo)
+            fitted = self._evaluate(self.posteriors, x, y, task, validate)
+            own = None if self.own is None else self._evaluate(self.own, x, y, task, False)
+            own_elbo = self._own_elbo(own, task, like=fitted.log_likelihood)
+            kl_w = self._kl_weights(fitted, own, temperature)
+            kl_z = self._kl_latents(fitted, own, task, temperature)
+        log_likelihood = self._per_task(fitted.log_likelihood, task)
+        return ELBOTerms(
+            log_likelihood, kl_w, self._per_task(kl_z, task), self._log_hyperprior(kl_w), own_elbo
+        )
 
-    def _fit_terms(
+    def _evaluate(
         self, bundle: Bundle, x: Tensor, y: Tensor, task: Tensor, validate: bool
-    ) -> tuple[Distribution, Distribution | None, Tensor]:
-        """One set's posteriors and its expected log likelihood of each row, (B,)."""
-        q_w, q_z = bundle.q_weights(), bundle.q_latents(x)
+    ) -> Evaluation:
+        """One set's posteriors, and the likelihood of samples from them."""
+        q_w, (q_z, encodings) = bundle.q_weights(), bundle.encode(x, task)
         z, w = draw(q_w, q_z, x, task, self.weight_samples, self.latent_samples)
         rows = expected_log_likelihood(bundle.likelihood, z, w, y, task, validate)
-        return q_w, q_z, rows
+        return Evaluation(q_w, q_z, encodings, rows)
 
-    def _sources(self, current: Any, own: Any) -> Any:
-        """The posteriors that the prior is made of."""
-        return {"own": lambda: own, "joint": lambda: current, "previous": lambda: detach(current)}[
-            self.sources
-        ]()
-
-    def _kl_weights(self, q_w: Distribution, sources: Distribution, temperature: float) -> Tensor:
+    def _kl_weights(self, fitted: Evaluation, own: Evaluation | None, temperature: float) -> Tensor:
         """KL(q(w_t|D_t) || prior of task t) by the chosen method, (T,)."""
+        sources = (fitted if own is None else own).q_weights
+        components = self.prior.components(sources if self.sources == "joint" else detach(sources))
         log_alpha = self.prior.mixing.log_weights(temperature)
-        components = self.prior.components(sources)
-        return mixture_kl(q_w, components, log_alpha, self.divergence, self.divergence_samples)
+        return self._divergence(fitted.q_weights, components, log_alpha)
 
     def _kl_latents(
-        self, q_z: Distribution, sources: Distribution, task: Tensor, temperature: float
+        self, fitted: Evaluation, own: Evaluation | None, task: Tensor, temperature: float
     ) -> Tensor:
         """KL(q(z|x_n, D_t) || sum_k beta_tk q(z|x_n, D_k)) of each row, (B,)."""
-        assert self.latent_mixing is not None
+        if self.latent_mixing is None or fitted.q_latents is None:
+            return torch.zeros_like(fitted.log_likelihood)
+        joint = self.sources == "joint"
+        with torch.set_grad_enabled(joint and torch.is_grad_enabled()):
+            sources = (fitted if own is None else own).encodings()
+        assert sources is not None
+        components = latent_components(
+            sources if joint else detach(sources), base=self.prior.base is not None
+        )
         log_beta = self.latent_mixing.log_weights(temperature)[task]
-        components = latent_components(sources, base=self.prior.base is not None)
-        q = own_rows(q_z, task)
-        return mixture_kl(q, components, log_beta, self.divergence, self.divergence_samples)
+        return self._divergence(fitted.q_latents, components, log_beta)
 
-    def _own_data(
-        self, x: Tensor, y: Tensor, task: Tensor
-    ) -> tuple[Distribution | None, Distribution | None, Tensor]:
-        """The own-data posteriors, detached, and the ELBO that fits them. Equation (5.5)."""
-        if self.own is None:
-            return None, None, torch.zeros(self.tasks, device=x.device)
-        q_w, q_z, rows = self._fit_terms(self.own, x, y, task, validate=False)
-        if q_z is not None:
-            anchor = standard_normal_like(q_z)
-            rows = rows - pairwise_kl(own_rows(q_z, task), anchor).squeeze(-1)
-        kl_w = pairwise_kl(q_w, self.prior.anchor(q_w.event_shape)).squeeze(-1)
-        own_elbo = self._per_task(rows, task) - kl_w
-        return detach(q_w), None if q_z is None else detach(q_z), own_elbo
+    def _divergence(self, q: Distribution, components: Distribution, log_weights: Tensor) -> Tensor:
+        return mixture_kl(q, components, log_weights, self.divergence, self.divergence_samples)
+
+    def _own_elbo(self, own: Evaluation | None, task: Tensor, like: Tensor) -> Tensor:
+        """The ELBO that fits the own-data posteriors, (T,). Equation (5.5)."""
+        if own is None:
+            return like.new_zeros(self.tasks)
+        rows = own.log_likelihood
+        if own.q_latents is not None:
+            anchor = standard_normal_like(own.q_latents)
+            rows = rows - pairwise_kl(own.q_latents, anchor).squeeze(-1)
+        anchor = self.prior.anchor(own.q_weights.event_shape)
+        return self._per_task(rows, task) - pairwise_kl(own.q_weights, anchor).squeeze(-1)
 
     def _per_task(self, rows: Tensor, task: Tensor) -> Tensor:
         """Sum the rows of each task and scale by N_t / B_t, (T,). Equation (5.3)."""

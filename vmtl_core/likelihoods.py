@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Categorical, Distribution, Independent, Normal
 
-from vmtl_core._checks import positive_number, require
+from vmtl_core._checks import positive_finite, require
 
 
 def linear(z: Tensor, w: Tensor) -> Tensor:
@@ -25,21 +25,24 @@ def linear(z: Tensor, w: Tensor) -> Tensor:
     Raises:
         ValueError: if the sizes don't fit.
     """
-    columns = w.ndim == z.ndim + 1
     require(
-        w.ndim in (z.ndim, z.ndim + 1),
-        f"w must have event shape (D,) or (D, outputs); got {tuple(w.shape[z.ndim - 1 :])}",
+        z.ndim == 4,
+        "`z` (`x`, without latents) must be one vector for each row, shape (N, D); got rows of "
+        f"shape {tuple(z.shape[3:])}",
     )
-    features, rows = z.shape[-1], w.shape[z.ndim - 1]
+    require(
+        w.ndim in (4, 5),
+        f"`weights` must have event shape (D,) or (D, outputs); got {tuple(w.shape[3:])}",
+    )
+    features, rows = z.shape[3], w.shape[3]
     require(
         rows in (features, features + 1),
-        f"w must have {features} rows for {features} features, or {features + 1} with an "
-        f"intercept; got {rows}",
+        f"`weights` must have {features} rows, one for each feature of `z` (`x`, without latents), "
+        f"or {features + 1} with an intercept; got {rows}",
     )
-    equation = "lmbd,lmbdp->lmbp" if columns else "lmbd,lmbd->lmb"
-    slope = w.narrow(z.ndim - 1, 0, features)
-    result = torch.einsum(equation, z, slope)
-    return result if rows == features else result + w.select(z.ndim - 1, features)
+    equation = "lmbd,lmbdp->lmbp" if w.ndim == 5 else "lmbd,lmbd->lmb"
+    result = torch.einsum(equation, z, w.narrow(3, 0, features))
+    return result if rows == features else result + w.select(3, features)
 
 
 class LinearGaussian(nn.Module):
@@ -55,14 +58,14 @@ class LinearGaussian(nn.Module):
     def __init__(self, scale: float | None = None, initial_scale: float = 1.0):
         super().__init__()
         value = initial_scale if scale is None else scale
-        positive_number("initial_scale" if scale is None else "scale", value)
+        value = positive_finite("initial_scale" if scale is None else "scale", value)
         log_scale = torch.tensor(math.log(value))
         self.log_scale = nn.Parameter(log_scale, requires_grad=scale is None)
 
     def forward(self, z: Tensor, w: Tensor) -> Distribution:
         mean = linear(z, w)
         normal = Normal(mean, self.log_scale.exp().expand_as(mean), validate_args=False)
-        return Independent(normal, 1, validate_args=False) if w.ndim > z.ndim else normal
+        return Independent(normal, 1, validate_args=False) if w.ndim == 5 else normal
 
 
 class LinearBernoulli(nn.Module):
@@ -70,8 +73,8 @@ class LinearBernoulli(nn.Module):
 
     def forward(self, z: Tensor, w: Tensor) -> Distribution:
         require(
-            w.ndim == z.ndim,
-            f"w must have event shape (D,) for LinearBernoulli; got {tuple(w.shape[z.ndim - 1 :])}",
+            w.ndim == 4,
+            f"`weights` must have event shape (D,) for LinearBernoulli; got {tuple(w.shape[3:])}",
         )
         return Bernoulli(logits=linear(z, w), validate_args=False)
 
@@ -81,9 +84,9 @@ class LinearCategorical(nn.Module):
 
     def forward(self, z: Tensor, w: Tensor) -> Distribution:
         require(
-            w.ndim == z.ndim + 1,
-            "w must have event shape (D, classes) for LinearCategorical; "
-            f"got {tuple(w.shape[z.ndim - 1 :])}",
+            w.ndim == 5,
+            "`weights` must have event shape (D, classes) for LinearCategorical; "
+            f"got {tuple(w.shape[3:])}",
         )
         return Categorical(logits=linear(z, w), validate_args=False)
 
@@ -100,7 +103,7 @@ def likelihood_grid(likelihood: Any, z: Tensor, w: Tensor, task: Tensor) -> Grid
     Raises:
         ValueError: if a likelihood returns anything but a Distribution of batch shape (L, M, B).
     """
-    if callable(likelihood) and not isinstance(likelihood, nn.ModuleList):
+    if not isinstance(likelihood, list):
         return [(slice(None), _evaluate(likelihood, z, w, "likelihood"))]
     grid: Grid = []
     for t, one in enumerate(likelihood):
@@ -158,11 +161,15 @@ def check_targets(dist: Distribution, y: Tensor) -> None:
         f"`y` must have shape (N,) + {tuple(dist.event_shape)} for this likelihood; "
         f"got {tuple(y.shape)}",
     )
-    support: Any = dist.support
-    inside = support.check(y)
-    inside = inside.reshape(-1, len(y)).all(0)
-    bad = y[~inside].unique().tolist()
-    require(
-        not bad,
-        f"`y` must lie in the likelihood's support ({support}); got {bad[:10]}",
-    )
+    check_support("y", dist, y)
+
+
+def check_support(name: str, dist: Distribution, value: Tensor) -> None:
+    """Raise unless values of shape (N, *event) lie in the support of `dist`, batch shape (..., N)."""
+    try:
+        support: Any = dist.support
+    except NotImplementedError:  # a Distribution of the user's that doesn't say
+        return
+    inside = support.check(value).reshape(-1, len(value)).all(0)
+    bad = value[~inside].unique().tolist()
+    require(not bad, f"`{name}` must lie in the likelihood's support ({support}); got {bad[:10]}")

@@ -23,6 +23,9 @@ def gumbel_softmax(
                        {\sum_j \exp((\log \pi_j + g_j) / \tau)},
        \qquad g_k \sim \mathrm{Gumbel}(0, 1) $$
 
+    The noise is -log of an Exponential(1) draw, (3.1). As tau goes to 0 this becomes the
+    Gumbel-max draw of one index, (3.2).
+
     Args:
         logits: unnormalised log probabilities log pi, shape (..., K); `-inf` excludes an entry
             exactly.
@@ -34,7 +37,7 @@ def gumbel_softmax(
         Weights, shape (..., K); every row sums to 1.
 
     Raises:
-        ValueError: if `temperature` is not above 0.
+        ValueError: if `temperature` is not above 0, or `logits` has NaN or a row of `-inf` only.
 
     References:
         Jang, Gu, Poole, *Categorical Reparameterization with Gumbel-Softmax*, 2017.
@@ -46,7 +49,22 @@ def gumbel_softmax(
         >>> bool(weights.sum().isclose(torch.tensor(1.0))), weights[2].item()
         (True, 0.0)
     """
+    _check_logits(logits)
     return log_gumbel_softmax(logits, temperature, generator).exp()
+
+
+def _check_logits(logits: Tensor) -> None:
+    """Raise unless every row gives a probability to something."""
+    real = isinstance(logits, Tensor) and logits.is_floating_point() and logits.ndim > 0
+    found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+    kind = f", {logits.dtype}" if isinstance(logits, Tensor) else ""
+    require(real, f"`logits` must be a floating-point tensor of shape (..., K); got {found}{kind}")
+    top = logits.detach().amax(-1)
+    require(
+        bool(torch.isfinite(top).all()),
+        "`logits` must have a finite greatest entry in every row, and no NaN; "
+        f"got {top[~torch.isfinite(top)].tolist()[:5]}",
+    )
 
 
 def log_gumbel_softmax(
@@ -93,7 +111,8 @@ class GumbelSoftmaxMixing(nn.Module):
     def __init__(self, tasks: int, base: bool = False, base_weight: float = 0.5):
         super().__init__()
         positive_int("tasks", tasks, least=2)
-        require(0 < base_weight < 1, f"`base_weight` must be in (0, 1); got {base_weight!r}")
+        inside = isinstance(base_weight, int | float) and 0 < base_weight < 1
+        require(inside, f"`base_weight` must be a number in (0, 1); got {base_weight!r}")
         self.tasks = tasks
         logits = torch.zeros(tasks, tasks + base)
         if base:
@@ -150,6 +169,11 @@ def constant(value: float) -> Schedule:
         0.5
     """
     return partial(_constant, positive_number("value", value))
+
+
+def as_schedule(name: str, value: float | Schedule) -> Schedule:
+    """A schedule as it is; a number above 0 as one that stays."""
+    return value if callable(value) else partial(_constant, positive_number(name, value))
 
 
 def linear_decay(start: float, end: float, steps: int) -> Schedule:

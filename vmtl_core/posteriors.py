@@ -2,13 +2,22 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn import functional as F
 
-from vmtl_core._checks import finite, long_format, positive_int, positive_number, require
+from vmtl_core._checks import (
+    finite,
+    long_format,
+    positive_finite,
+    positive_int,
+    require,
+    sizes,
+    table,
+)
 from vmtl_core.distributions import gaussian
 
 SMALLEST_SCALE = 1e-5
@@ -35,8 +44,8 @@ class GaussianWeights(nn.Module):
     def __init__(self, tasks: int, event_shape: Sequence[int], initial_scale: float = 0.3):
         super().__init__()
         positive_int("tasks", tasks, least=2)
-        positive_number("initial_scale", initial_scale)
-        self.event_shape = tuple(event_shape)
+        positive_finite("initial_scale", initial_scale)
+        self.event_shape = sizes("event_shape", event_shape)
         self.loc = nn.Parameter(torch.zeros(tasks, *self.event_shape))
         self.log_scale = nn.Parameter(torch.full_like(self.loc, math.log(initial_scale)))
 
@@ -77,12 +86,12 @@ class GaussianEncoder(nn.Module):
     ):
         super().__init__()
         positive_int("tasks", tasks, least=2)
-        sizes = [in_features, *hidden, 2 * latent_features]
-        for name, size in zip(["in_features", *["hidden"] * len(hidden)], sizes, strict=False):
-            positive_int(name, size)
+        positive_int("in_features", in_features)
         positive_int("latent_features", latent_features)
+        positive_finite("initial_scale", initial_scale)
         self.tasks, self.latent_features = tasks, latent_features
-        first = [nn.Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+        widths = [in_features, *sizes("hidden", hidden), 2 * latent_features]
+        first = [nn.Linear(a, b) for a, b in pairwise(widths)]
         self.matrices = nn.ParameterList(one.weight.detach().T.repeat(tasks, 1, 1) for one in first)
         self.biases = nn.ParameterList(one.bias.detach().repeat(tasks, 1, 1) for one in first)
         with torch.no_grad():
@@ -91,17 +100,47 @@ class GaussianEncoder(nn.Module):
 
     def forward(self, x: Tensor) -> Distribution:
         """Distribution of batch shape (T, B), event shape (latent_features,), for x (B, ...)."""
-        rows = x.reshape(len(x), -1)
+        return self._gaussian(self._layers(self._flat(x).expand(self.tasks, -1, -1)))
+
+    def own_rows(self, x: Tensor, task: Tensor) -> Distribution:
+        """q(z|x_n, D_t) of every row under its own task's encoder alone, batch shape (B,).
+
+        The same as picking those out of `forward`, without the work of the other T - 1 encoders.
+        """
+        rows, place = self._flat(x), place_in_task(task, self.tasks)
+        padded = rows.new_zeros(self.tasks, int(place.max()) + 1, rows.shape[1])
+        padded[task, place] = rows
+        return self._gaussian(self._layers(padded)[task, place])
+
+    def _flat(self, x: Tensor) -> Tensor:
+        """Rows of numbers, (B, in_features), in the parameters' dtype."""
+        rows = x.reshape(len(x), -1).to(self.matrices[0].dtype)
         wanted = self.matrices[0].shape[1]
         require(
             rows.shape[1] == wanted,
             f"`x` must have {wanted} numbers in a row; got shape {tuple(x.shape)}",
         )
-        h = rows.expand(self.tasks, -1, -1)
+        return rows
+
+    def _layers(self, h: Tensor) -> Tensor:
+        """All T perceptrons at once, (T, B, in_features) to (T, B, 2 latent_features)."""
         for i, (matrix, bias) in enumerate(zip(self.matrices, self.biases, strict=True)):
             h = torch.baddbmm(bias, F.relu(h) if i else h, matrix)
-        loc, raw = h.split(self.latent_features, -1)
+        return h
+
+    def _gaussian(self, h: Tensor) -> Distribution:
+        """Means, then raw standard deviations, side by side; contiguous, softplus is slow else."""
+        loc, raw = (half.contiguous() for half in h.split(self.latent_features, -1))
         return gaussian(loc, F.softplus(raw) + SMALLEST_SCALE, (self.latent_features,))
+
+
+def place_in_task(task: Tensor, tasks: int) -> Tensor:
+    """0 for the first row of every task, 1 for its second, ...; shape (B,)."""
+    order = task.argsort(stable=True)
+    sizes = torch.bincount(task, minlength=tasks)
+    first = sizes.cumsum(0) - sizes
+    count = torch.arange(len(task), device=task.device)
+    return torch.empty_like(order).scatter(0, order, count - first[task[order]])
 
 
 class AmortizedWeights(nn.Module):
@@ -143,17 +182,18 @@ class AmortizedWeights(nn.Module):
         classes: int | None = None,
     ):
         super().__init__()
+        table(x, task, y)
+        require(y.ndim == 1, f"`y` must hold one label for each row; got shape {tuple(y.shape)}")
         tasks = int(task.max()) + 1 if tasks is None else tasks
         classes = int(y.max()) + 1 if classes is None else classes
         positive_int("tasks", tasks, least=2)
         positive_int("classes", classes, least=2)
-        positive_int("latent_features", latent_features)
         long_format(tasks, x, task, y)
-        self.latent_features = latent_features
+        self.latent_features = positive_int("latent_features", latent_features)
         self.register_buffer("class_means", class_means(x, y, task, tasks, classes))
-        sizes = [self.class_means.shape[-1], *hidden, 2 * latent_features]
+        widths = [self.class_means.shape[-1], *sizes("hidden", hidden), 2 * latent_features]
         layers: list[nn.Module] = []
-        for a, b in zip(sizes[:-1], sizes[1:], strict=True):
+        for a, b in pairwise(widths):
             layers += [nn.Linear(a, b), nn.ReLU()]
         last = layers[-2]
         assert isinstance(last, nn.Linear)

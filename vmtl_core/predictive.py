@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Size, Tensor
 from torch.distributions import Bernoulli, Categorical, Distribution
 
-from vmtl_core._checks import long_format, positive_int, require
+from vmtl_core._checks import broadcastable, long_format, positive_int, require
 from vmtl_core._random import seeded
 from vmtl_core.bundle import as_rows, draw
 from vmtl_core.distributions import map_parameters
@@ -34,7 +34,7 @@ def predictive(
 ) -> "PredictiveMixture | PredictiveRows":
     r"""Posterior predictive of every row, an honest mixture over the L x M grid of samples.
 
-    Equation (6.2):
+    Equation (6.2), the integral (6.1) from samples:
 
     $$ p(y|x, t) \approx \frac{1}{ML} \sum_{l,m} p(y|z^{(l)}, w_t^{(m)}),
        \qquad z^{(l)} \sim q(z|x, D_t),\ w_t^{(m)} \sim q(w|D_t) $$
@@ -58,7 +58,7 @@ def predictive(
     long_format(model.tasks, x, task)
     x, bundle = as_rows(x), model.posteriors
     with seeded(generator):
-        q_w, q_z = bundle.q_weights(), bundle.q_latents(x)
+        q_w, (q_z, _) = bundle.q_weights(), bundle.encode(x, task)
         z, w = draw(q_w, q_z, x, task, weight_samples, latent_samples)
     grid = likelihood_grid(bundle.likelihood, z, w, task)
     parts = [(rows, PredictiveMixture(dist)) for rows, dist in grid]
@@ -96,6 +96,8 @@ def decompose_uncertainty(
 
 class PredictiveMixture(Distribution):
     """Equal mixture over the first two batch dimensions, (L, M), of a likelihood's Distribution.
+
+    Equation (6.2), with log_prob by logsumexp.
 
     Args:
         components: batch shape (L, M, N).
@@ -148,14 +150,32 @@ class PredictiveMixture(Distribution):
         return self.components.variance.mean((0, 1)) + means.var((0, 1), correction=0)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """log of the averaged density or mass, for values (..., N, *event)."""
+        """log of the averaged density or mass, for values (..., N, *event).
+
+        Raises:
+            ValueError: for values of another shape, or outside the likelihood's support.
+        """
+        value = as_values(value, self)
+        self._check_support(value)
         each = self.components.log_prob(self._spread(value)).flatten(-3, -2)
         return each.logsumexp(-2) - math.log(each.shape[-2])
 
     def _spread(self, value: Tensor) -> Tensor:
         """Values (..., N, *event) with two dimensions for L and M, (..., 1, 1, N, *event)."""
         lead = value.ndim - 1 - len(self.event_shape)
-        return value[(slice(None),) * max(lead, 0) + (None, None)]
+        return value[(slice(None),) * lead + (None, None)]
+
+    def _check_support(self, value: Tensor) -> None:
+        try:
+            support: Any = self.components.support
+        except NotImplementedError:  # a Distribution of the user's that doesn't say
+            return
+        inside = support.check(self._spread(value)).flatten(-3, -2).any(-2)
+        require(
+            bool(inside.all()),
+            f"`value` must lie in the likelihood's support ({support}); "
+            f"got {value[~inside].unique().tolist()[:10]}",
+        )
 
     def sample(self, sample_shape: Any = Size()) -> Tensor:
         shape, (grid_l, grid_m) = Size(sample_shape), self.components.batch_shape[:2]
@@ -169,14 +189,15 @@ class PredictiveMixture(Distribution):
 
     def cdf(self, value: Tensor) -> Tensor:
         """Averaged distribution function, for values (..., N)."""
+        value = as_values(value, self)
         return self.components.cdf(self._spread(value)).mean((-3, -2))
 
     def icdf(self, value: Tensor) -> Tensor:
         """Quantiles by bisection, for levels strictly between 0 and 1, scalar or (..., N)."""
-        value = torch.as_tensor(value, dtype=self.mean.dtype, device=self._device())
-        inside = bool(((value > 0) & (value < 1)).all())
-        require(inside, f"`value` must lie strictly between 0 and 1; got {value.flatten()[:5]}")
-        level = value.expand(torch.broadcast_shapes(value.shape, self.batch_shape))
+        level = torch.as_tensor(value, dtype=self.mean.dtype, device=self._device())
+        outside = level[~((level > 0) & (level < 1))].tolist()
+        require(not outside, f"`value` must lie strictly between 0 and 1; got {outside[:5]}")
+        level = as_values(level, self)
         each = self.components.icdf(self._spread(level))
         low, high = each.amin((-3, -2)), each.amax((-3, -2))
         for _ in range(60):
@@ -197,6 +218,21 @@ class PredictiveMixture(Distribution):
 
     def _device(self) -> torch.device:
         return self.components.mean.device
+
+
+def as_values(value: Tensor, predictive: Distribution) -> Tensor:
+    """`value` spread over the rows, shape (..., N, *event).
+
+    Raises:
+        ValueError: if its shape doesn't broadcast with (N, *event).
+    """
+    wanted = tuple(predictive.batch_shape + predictive.event_shape)
+    found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+    require(
+        isinstance(value, Tensor) and broadcastable(value.shape, wanted),
+        f"`value` must be a tensor of shape (..., N, *event) = (..., {str(wanted)[1:]}; got {found}",
+    )
+    return value.expand(torch.broadcast_shapes(value.shape, wanted))
 
 
 class PredictiveRows(Distribution):
@@ -234,8 +270,13 @@ class PredictiveRows(Distribution):
         return self._join([part.variance for part in self.parts])
 
     def log_prob(self, value: Tensor) -> Tensor:
+        """log of the averaged density or mass, for values (..., N, *event)."""
+        value = as_values(value, self)
+        dim = value.ndim - 1 - len(self.event_shape)
         pairs = zip(self.rows, self.parts, strict=True)
-        return self._join([part.log_prob(value[rows]) for rows, part in pairs])
+        return self._join(
+            [part.log_prob(value.index_select(dim, rows)) for rows, part in pairs], dim
+        )
 
     def sample(self, sample_shape: Any = Size()) -> Tensor:
         shape = Size(sample_shape)
@@ -244,8 +285,16 @@ class PredictiveRows(Distribution):
         return self._join([draw.to(dtype) for draw in draws], len(shape))
 
     def cdf(self, value: Tensor) -> Tensor:
+        """Averaged distribution function, for values (..., N)."""
+        value = as_values(value, self)
         pairs = zip(self.rows, self.parts, strict=True)
-        return self._join([part.cdf(value[rows]) for rows, part in pairs])
+        return self._join([part.cdf(value[..., rows]) for rows, part in pairs], value.ndim - 1)
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """Quantiles, for levels strictly between 0 and 1, scalar or (..., N)."""
+        level = as_values(torch.as_tensor(value, device=self.rows[0].device), self)
+        pairs = zip(self.rows, self.parts, strict=True)
+        return self._join([part.icdf(level[..., rows]) for rows, part in pairs], level.ndim - 1)
 
     def uncertainty(self) -> Uncertainty:
         """See `decompose_uncertainty`; variances for numbers and entropies for labels."""

@@ -13,8 +13,15 @@ from torch.distributions import (
     Normal,
 )
 
-from vmtl_core._checks import one_of, positive_number, require
-from vmtl_core.distributions import concatenate, gaussian, widen
+from vmtl_core._checks import (
+    check_log_weights,
+    is_distribution,
+    one_of,
+    positive_finite,
+    require,
+    sizes,
+)
+from vmtl_core.distributions import concatenate, example, gaussian, widen
 from vmtl_core.mixing import GumbelSoftmaxMixing, log_normal_density
 
 BASE_PRIORS = ("standard", "learned")
@@ -34,19 +41,21 @@ def mixture_prior(components: Distribution, log_weights: Tensor) -> MixtureSameF
         Distribution of batch shape (A,) and the components' event shape.
 
     Raises:
-        ValueError: if the shapes don't fit.
+        ValueError: if the shapes don't fit, or a row of weights doesn't sum to 1.
 
     Example:
         >>> parts = Normal(torch.tensor([-1.0, 1.0]), 0.5)
         >>> mixture_prior(parts, torch.tensor([[0.25, 0.75]]).log()).mean
         tensor([0.5000])
     """
+    is_distribution("components", components)
     count = components.batch_shape
     require(
         len(count) == 1 and log_weights.ndim >= 1 and log_weights.shape[-1] == count[0],
         f"`log_weights` must have one column for each component, (A, K); got "
         f"{tuple(log_weights.shape)} for components of batch shape {tuple(count)}",
     )
+    check_log_weights(log_weights)
     mixing = Categorical(logits=log_weights, validate_args=False)
     return MixtureSameFamily(mixing, components.expand(log_weights.shape), validate_args=False)
 
@@ -65,7 +74,7 @@ class BasePrior(nn.Module):
 
     def __init__(self, kind: str | Distribution, event_shape: Sequence[int]):
         super().__init__()
-        self.given, self.event_shape = kind, tuple(event_shape)
+        self.given, self.event_shape = kind, sizes("event_shape", event_shape)
         if isinstance(kind, Distribution):
             require(
                 kind.batch_shape == () and tuple(kind.event_shape) == self.event_shape,
@@ -122,7 +131,7 @@ class WeightsPrior(nn.Module):
             one_of("transfer", transfer, ("learned",))
             self.log_width = nn.Parameter(torch.full(tuple(event_shape), math.log(0.3)))
         elif transfer is not None:
-            width = torch.tensor(math.log(positive_number("transfer", transfer)))
+            width = torch.tensor(math.log(positive_finite("transfer", transfer)))
             self.log_width = nn.Parameter(width, requires_grad=False)
 
     def width(self) -> Tensor | None:
@@ -131,6 +140,10 @@ class WeightsPrior(nn.Module):
 
     def components(self, sources: Distribution) -> Distribution:
         """Sources (T,) widened by delta, then the base prior if there is one: (K,)."""
+        found, wanted = tuple(sources.batch_shape), (self.mixing.tasks,)
+        require(
+            found == wanted, f"`sources` must have batch shape {wanted}, one a task; got {found}"
+        )
         width = self.width()
         wide = sources if width is None else widen(sources, width)
         return wide if self.base is None else concatenate([wide, self.base()])
@@ -177,7 +190,7 @@ def latent_components(sources: Distribution, base: bool) -> Distribution:
 
 def standard_normal_like(dist: Distribution) -> Distribution:
     """N(0, I) with batch shape (*A, 1) for `dist` of batch shape (*A, K)."""
-    zeros = dist.mean.detach().new_zeros(dist.batch_shape[:-1] + (1,) + dist.event_shape)
+    zeros = example(dist).new_zeros(dist.batch_shape[:-1] + (1,) + dist.event_shape)
     normal = Normal(zeros, torch.ones_like(zeros), validate_args=False)
     dims = len(dist.event_shape)
     return Independent(normal, dims, validate_args=False) if dims else normal

@@ -1,7 +1,9 @@
 """fit(): maximise the multi-task ELBO with Adam, and the History of the fit."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -9,7 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from vmtl_core import _checks
-from vmtl_core._checks import positive_int, positive_number, require
+from vmtl_core._checks import positive_finite, positive_int, require
 from vmtl_core._random import forked
 from vmtl_core.elbo import ELBOTerms, MultiTaskELBO
 from vmtl_core.mixing import Schedule, constant
@@ -41,14 +43,14 @@ class History:
         self.optimizer: dict[str, Any] = {}
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything, for `torch.save`; put it back with `load_state_dict`."""
-        return dict(vars(self))
+        """A copy of everything, for `torch.save`; put it back with `load_state_dict`."""
+        return deepcopy(vars(self))
 
     def load_state_dict(self, state: dict[str, Any]) -> "History":
         """Take over what `state_dict` gave; returns self."""
         missing = sorted(vars(self).keys() ^ state.keys())
         require(not missing, f"`state` must be what `state_dict` gave; differs in {missing}")
-        vars(self).update(state)
+        vars(self).update(deepcopy(state))
         return self
 
     def __repr__(self) -> str:
@@ -115,29 +117,32 @@ def fit(
     positive_int("steps", steps)
     positive_int("record", record)
     positive_int("seed", seed, least=0)
-    rate = lr if callable(lr) else constant(positive_number("lr", lr))
-    require(not (isinstance(lr, float) and math.isinf(lr)), "`lr` must be finite; got inf")
+    rate = lr if callable(lr) else constant(positive_finite("lr", lr))
+    require(
+        resume is None or isinstance(resume, History),
+        f"`resume` must be the History of an earlier fit; got {type(resume).__name__}",
+    )
     _check_data(model, x, y, task, seed)
     batches = Batches(task, model.task_sizes, batch_size)
     history = History() if resume is None else resume
     parameters = [p for p in model.parameters() if p.requires_grad]
     require(bool(parameters), "`model` must have parameters to fit; it has none")
-    optimizer = torch.optim.Adam(parameters, lr=rate(history.step))
+    optimizer = torch.optim.Adam(parameters, lr=_rate(rate, history.step))
     if history.optimizer:
-        optimizer.load_state_dict(history.optimizer)
+        _load(optimizer, parameters, history.optimizer)
     kept = [p.detach().clone() for p in parameters]
     every = _record_interval(model, steps, record)
     bar = tqdm(total=steps, initial=history.step, disable=not progress, desc="fit", mininterval=0.5)
-    with bar:
+    with bar, _keep_state(optimizer, history):
         while history.step < steps:
             step = history.step
             for group in optimizer.param_groups:
-                group["lr"] = rate(step)
+                group["lr"] = _rate(rate, step)
             with forked(_step_seed(seed, step), x.device):
                 rows = batches.draw()
                 terms = model(x[rows], y[rows], task[rows], step=step, validate=False)
                 optimizer.zero_grad()
-                terms.loss.backward()
+                terms.loss.backward(inputs=parameters)
             _stop_if_non_finite(model, terms, parameters, kept, history)
             if step % every == 0 or step == steps - 1:
                 _record_mixing(model, history)
@@ -148,8 +153,41 @@ def fit(
             bar.update()
             if step % 20 == 0:
                 bar.set_postfix(elbo=f"{history.terms['elbo'][-1]:.4g}", refresh=False)
-    history.optimizer = optimizer.state_dict()
     return history
+
+
+@contextmanager
+def _keep_state(optimizer: torch.optim.Optimizer, history: History) -> Iterator[None]:
+    """However the fit ends, the history holds the optimiser's state."""
+    try:
+        yield
+    finally:
+        history.optimizer = optimizer.state_dict()
+
+
+def _load(
+    optimizer: torch.optim.Optimizer, parameters: Sequence[Tensor], state: dict[str, Any]
+) -> None:
+    """Take over an earlier fit's optimiser state, if it is of these parameters."""
+    saved = {i: tuple(one["exp_avg"].shape) for i, one in state["state"].items()}
+    count = sum(len(group["params"]) for group in state["param_groups"])
+    differ = [i for i, p in enumerate(parameters) if saved.get(i, p.shape) != tuple(p.shape)]
+    require(
+        count == len(parameters) and not differ,
+        f"`resume` must be the History of an earlier fit of this model, with {len(parameters)} "
+        f"parameters; got one with {count}, of which {len(differ)} have another shape",
+    )
+    optimizer.load_state_dict(state)
+
+
+def _rate(schedule: Schedule, step: int) -> float:
+    """The learning rate at a step; 0 is allowed, a schedule may end there."""
+    rate = float(schedule(step))
+    require(
+        math.isfinite(rate) and rate >= 0,
+        f"`lr` must be a finite number >= 0 at every step; got {rate} at step {step}",
+    )
+    return rate
 
 
 class Batches:
@@ -213,7 +251,7 @@ def _stop_if_non_finite(
     history: History,
 ) -> None:
     total = terms.elbo.detach() + terms.own_elbo.detach().sum()
-    norms = torch._foreach_norm([p.grad for p in parameters if p.grad is not None])
+    norms = torch._foreach_norm([p.grad for p in parameters if p.grad is not None], math.inf)
     if bool(torch.isfinite(total + torch.stack([n.to(total) for n in norms]).sum())):
         return
     guilty = [

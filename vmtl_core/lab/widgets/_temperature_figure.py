@@ -56,6 +56,7 @@ def _heat_map(axis: Any, widget: "TemperatureExplorer", columns: list[str], tau:
     axis.set_xticks(range(len(columns)), columns, fontsize=8)
     axis.set_yticks(range(len(weights)), widget.tasks, fontsize=8)
     axis.tick_params(length=0)
+    axis.grid(False)
     axis.set_title(f"τ = {tau:g}\none draw of α", fontsize=11)
 
 

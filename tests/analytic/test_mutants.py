@@ -1,0 +1,51 @@
+"""Every wrong formula of tests/mutants.py is rejected by every test that it names."""
+
+import importlib
+import re
+
+import pytest
+import torch
+
+from tests.mutants import MUTANTS, Mutant
+
+PLACE = re.compile(r"(?P<module>[\w.]+):(?P<path>[\w.]+)(\[(?P<key>\w+)\])?")
+
+
+def put_in(monkeypatch: pytest.MonkeyPatch, place: str, replacement: object) -> None:
+    """Replace a module's attribute, a class's attribute, or an entry of a table of functions."""
+    found = PLACE.fullmatch(place)
+    assert found, place
+    target: object = importlib.import_module(found["module"])
+    *owners, name = found["path"].split(".")
+    for owner in owners:
+        target = getattr(target, owner)
+    if found["key"]:
+        table = getattr(target, name)
+        assert found["key"] in table, place
+        monkeypatch.setitem(table, found["key"], replacement)
+    else:
+        monkeypatch.setattr(target, name, replacement)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_wrong_formula_is_rejected(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
+    for place, replacement in mutant.patches.items():
+        put_in(monkeypatch, place, replacement)
+    accepted = []
+    for test, arguments in mutant.tests:
+        torch.manual_seed(0)
+        try:
+            test(**arguments)
+            accepted.append(test.__name__)
+        except AssertionError:
+            continue
+        except ExceptionGroup as several:  # hypothesis found more than one
+            if several.split(AssertionError)[1] is not None:
+                raise
+    assert not accepted, f"{accepted} accept the wrong formula “{mutant.name}”"
+
+
+def test_the_list_is_in_order() -> None:
+    names = [mutant.name for mutant in MUTANTS]
+    assert len(set(names)) == len(names)
+    assert all(mutant.tests and mutant.patches for mutant in MUTANTS)

@@ -1,0 +1,1046 @@
+"""Wrong formulas that a student, or a public implementation, would plausibly write.
+
+Each replaces one formula of the core, and names the tests that must fail under it. A mutant is a
+mapping from what is replaced, "module:attribute" or "module:attribute[key]", to its replacement.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributions import Independent, Laplace, Normal
+
+from tests.analytic import (
+    test_elbo,
+    test_evidence,
+    test_fused_lasso,
+    test_kl_to_mixture,
+    test_latents,
+    test_mixing,
+    test_pairwise_kl,
+    test_posteriors,
+    test_predictive,
+    test_prior,
+    test_sources,
+)
+from tests.gradients import test_divergence_gradients, test_mixing_gradients
+from tests.properties import test_divergences, test_relabelling
+from vmtl_core import divergences, likelihoods, mixing, priors
+from vmtl_core.distributions import detach, gaussian, map_parameters
+from vmtl_core.elbo import ELBOTerms, MultiTaskELBO
+from vmtl_core.mixing import GumbelSoftmaxMixing
+from vmtl_core.posteriors import (
+    SMALLEST_SCALE,
+    AmortizedWeights,
+    GaussianEncoder,
+    GaussianWeights,
+)
+from vmtl_core.predictive import PredictiveMixture, PredictiveRows, Uncertainty
+from vmtl_core.priors import BasePrior, WeightsPrior
+from vmtl_core.training import Batches
+
+Test = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A wrong formula: what it replaces, and the tests, with arguments, that must reject it."""
+
+    name: str
+    patches: dict[str, Any]
+    tests: list[tuple[Test, dict[str, Any]]] = field(default_factory=list)
+
+
+def mutant(
+    name: str, patches: dict[str, Any], *tests: Test | tuple[Test, dict[str, Any]]
+) -> Mutant:
+    return Mutant(name, patches, [t if isinstance(t, tuple) else (t, {}) for t in tests])
+
+
+TEXTBOOK = {"case": test_kl_to_mixture.CASES["textbook"]}
+WIDE = {"case": test_kl_to_mixture.CASES["wide q"]}
+
+# The originals, bound before anything is replaced.
+_log_weights = GumbelSoftmaxMixing.log_weights
+_log_probabilities = GumbelSoftmaxMixing.log_probabilities
+_mixture_kl = divergences.mixture_kl
+_kl_monte_carlo = divergences.kl_monte_carlo
+_own_elbo = MultiTaskELBO._own_elbo
+_log_hyperprior = MultiTaskELBO._log_hyperprior
+_prior_hyperprior = WeightsPrior.log_hyperprior
+_per_task = MultiTaskELBO._per_task
+_gaussian_all_pairs = divergences._gaussian_all_pairs
+_components = WeightsPrior.components
+_rows_join = PredictiveRows._join
+_init = MultiTaskELBO.__init__
+_draw = divergences._draw
+_gaussian_rows = divergences._gaussian_rows
+_uncertainty = PredictiveMixture.uncertainty
+_log_gumbel_softmax = mixing.log_gumbel_softmax
+_forward = GaussianEncoder.forward
+
+
+# Mixing weights.
+def transposed(log_weights: Tensor) -> Tensor:
+    """Sources in the rows: what task t gives, not what it receives; columns to sum to one."""
+    tasks = len(log_weights)
+    square = log_weights[:, :tasks].T
+    return torch.cat([square, log_weights[:, tasks:]], 1).log_softmax(-1)
+
+
+def noise_after_the_softmax(
+    logits: Tensor, temperature: float, generator: torch.Generator | None = None
+) -> Tensor:
+    gumbel = -torch.empty_like(logits).exponential_(generator=generator).log()
+    noisy = mixing.tempered_log_softmax(logits, temperature).exp() + gumbel
+    return noisy.masked_fill(logits == -math.inf, -math.inf).log_softmax(-1)
+
+
+def noise_not_divided_by_the_temperature(
+    logits: Tensor, temperature: float, generator: torch.Generator | None = None
+) -> Tensor:
+    gumbel = -torch.empty_like(logits).exponential_(generator=generator).log()
+    scaled = (logits / temperature).masked_fill(logits == -math.inf, -math.inf)
+    return (scaled + gumbel).log_softmax(-1)
+
+
+def gaussian_noise(
+    logits: Tensor, temperature: float, generator: torch.Generator | None = None
+) -> Tensor:
+    noise = torch.empty_like(logits).normal_(generator=generator)
+    return mixing.tempered_log_softmax(logits + noise, temperature)
+
+
+def gumbel_of_the_other_sign(
+    logits: Tensor, temperature: float, generator: torch.Generator | None = None
+) -> Tensor:
+    gumbel = torch.empty_like(logits).exponential_(generator=generator).log()
+    return mixing.tempered_log_softmax(logits + gumbel, temperature)
+
+
+def multiplied_by_the_temperature(scores: Tensor, temperature: float) -> Tensor:
+    return torch.log_softmax(scores * temperature, -1)
+
+
+def unsafe_softmax(scores: Tensor, temperature: float) -> Tensor:
+    """Divides before the largest score is taken off, and takes -inf / inf as it comes."""
+    return torch.log_softmax(scores / temperature, -1)
+
+
+def diagonal_kept(self: GumbelSoftmaxMixing) -> Tensor:
+    return self.logits
+
+
+def expected_is_pi(self, temperature: float, samples: int = 1000, generator=None) -> Tensor:
+    return self.probabilities()
+
+
+def one_parameter(self, *args: Any, **kwargs: Any) -> None:
+    _init(self, *args, **kwargs)
+    if self.latent_mixing is not None:
+        self.latent_mixing = self.prior.mixing
+
+
+# Divergences.
+def both_signs_forgotten(kl: Tensor, log_weights: Tensor) -> Tensor:
+    """log sum a exp(KL): both signs forgotten."""
+    return (log_weights + kl).logsumexp(-1)
+
+
+def unweighted(kl: Tensor, log_weights: Tensor) -> Tensor:
+    return torch.where(log_weights > -math.inf, kl, 0.0).mean(-1)
+
+
+def mixture_by_convex(q, p, log_weights, method, *args, **kwargs) -> Tensor:
+    method = "convex" if method in ("monte_carlo", "jensen") else method
+    return _mixture_kl(q, p, log_weights, method, *args, **kwargs)
+
+
+def mixture_by_jensen(q, p, log_weights, method, *args, **kwargs) -> Tensor:
+    method = "jensen" if method == "monte_carlo" else method
+    return _mixture_kl(q, p, log_weights, method, *args, **kwargs)
+
+
+def mixture_by_weighted_sum(q, p, log_weights, method, *args, **kwargs) -> Tensor:
+    method = "weighted_sum" if method == "monte_carlo" else method
+    return _mixture_kl(q, p, log_weights, method, *args, **kwargs)
+
+
+def averaged_over_the_batch(q, p, log_weights, method, *args, **kwargs) -> Tensor:
+    found = _mixture_kl(q, p, log_weights, method, *args, **kwargs)
+    return found.mean().expand_as(found)
+
+
+def plain_kl_averaged_over_the_batch(q, p, *args, **kwargs) -> Tensor:
+    found = _kl_monte_carlo(q, p, *args, **kwargs)
+    return found.mean().expand_as(found)
+
+
+def log_densities_averaged(value: Tensor, components, log_weights: Tensor) -> Tensor:
+    """sum_k a_k log p_k in the place of log sum_k a_k p_k."""
+    each = components.log_prob(value.unsqueeze(value.ndim - len(components.event_shape)))
+    weighted = log_weights.exp() * each
+    return torch.where(log_weights > -math.inf, weighted, 0.0).sum(-1)
+
+
+def weights_not_squared(q, components, log_weights: Tensor) -> Tensor:
+    """Variance sum a s^2 in the place of sum a^2 s^2."""
+    (mean, scale), (means, scales) = divergences._gaussians(q, components, "weighted_sum")
+    weights = log_weights.exp().unsqueeze(-2)
+    centre = (weights @ means).squeeze(-2)
+    spread = (weights @ scales.square()).squeeze(-2)
+    ratio = scale.square() / spread
+    return 0.5 * (ratio + (mean - centre).square() / spread - 1 - ratio.log()).sum(-1)
+
+
+def weighted_sum_bypassed(q, components, log_weights: Tensor) -> Tensor:
+    """Moments of the mixture in the place of those of the sum."""
+    (mean, scale), (means, scales) = divergences._gaussians(q, components, "weighted_sum")
+    weights = log_weights.exp().unsqueeze(-2)
+    centre = (weights @ means).squeeze(-2)
+    second = (weights @ (scales.square() + means.square())).squeeze(-2)
+    spread = second - centre.square()
+    ratio = scale.square() / spread
+    return 0.5 * (ratio + (mean - centre).square() / spread - 1 - ratio.log()).sum(-1)
+
+
+def overlap_without_q(q, components, log_weights: Tensor) -> Tensor:
+    """p_k at the mean of q in the place of the integral of q p_k."""
+    (mean, _), (means, scales) = divergences._gaussians(q, components, "lower_bound")
+    distance = ((mean.unsqueeze(-2) - means) / scales).square()
+    each = -0.5 * (distance + 2 * scales.log() + math.log(2 * math.pi)).sum(-1)
+    return -q.entropy() - (log_weights + each).logsumexp(-1)
+
+
+def entropy_of_the_other_sign(q, components, log_weights: Tensor) -> Tensor:
+    return divergences.lower_bound(q, components, log_weights) + 2 * q.entropy()
+
+
+def weightless_responsibilities(kl: Tensor, log_weights: Tensor) -> Tensor:
+    return torch.softmax(torch.where(log_weights > -math.inf, -kl, -math.inf), -1)
+
+
+def reversed_kl(mean: Tensor, scale: Tensor, means: Tensor, scales: Tensor) -> Tensor:
+    if mean.ndim == 2:
+        return _gaussian_all_pairs(means, scales, mean, scale).T
+    flat = _gaussian_all_pairs(means, scales, mean.flatten(0, -2), scale.flatten(0, -2))
+    return flat.T.reshape(*mean.shape[:-1], len(means))
+
+
+def not_centred(mean: Tensor, scale: Tensor, means: Tensor, scales: Tensor) -> Tensor:
+    precision = scales.square().reciprocal()
+    quadratic = (scale.square() + mean.square()) @ precision.T - 2 * mean @ (means * precision).T
+    constant = (means.square() * precision).sum(-1) + 2 * scales.log().sum(-1)
+    return 0.5 * (quadratic + constant - (2 * scale.log().sum(-1) + mean.shape[-1]).unsqueeze(-1))
+
+
+def no_dimension_term(mean: Tensor, scale: Tensor, means: Tensor, scales: Tensor) -> Tensor:
+    """Forgets the -1 of every coordinate."""
+    return _gaussian_all_pairs(mean, scale, means, scales) + 0.5 * mean.shape[-1]
+
+
+def sampled_without_path(q, samples, stick, generator):
+    """Detaches the sample: no gradient reaches q along the path."""
+    value, _ = _draw(q, samples, stick, generator)
+    return value.detach(), q.log_prob(value.detach())
+
+
+def stick_ignored(q, samples, stick, generator):
+    return _draw(q, samples, False, generator)
+
+
+# Priors.
+def own_task_included(self: GumbelSoftmaxMixing) -> Tensor:
+    return torch.zeros_like(self.logits)
+
+
+def same_shape(dist, scale: Tensor):
+    """A Gaussian with the means of `dist`, batch shape (K,), and these standard deviations."""
+    count = len(dist.mean)
+    return gaussian(dist.mean.reshape(count, -1), scale.reshape(count, -1), dist.event_shape)
+
+
+def widened_sd(dist, width: Tensor):
+    """Standard deviations added in the place of variances."""
+    return same_shape(dist, dist.stddev + width)
+
+
+def narrowed(dist, width: Tensor):
+    """The width replaces the posterior's own spread."""
+    return same_shape(dist, width.expand_as(dist.stddev))
+
+
+def base_widened_too(self: WeightsPrior, sources):
+    plain, width = self.base, self.width()
+    whole = sources if plain is None else priors.concatenate([sources, plain()])
+    return whole if width is None else priors.widen(whole, width)
+
+
+def base_first(self: WeightsPrior, sources):
+    width = self.width()
+    wide = sources if width is None else priors.widen(sources, width)
+    return wide if self.base is None else priors.concatenate([self.base(), wide])
+
+
+def standard_scale_for_log_sd(self: BasePrior) -> Tensor:
+    if self.given != "learned":
+        return torch.zeros(())
+    return mixing.log_normal_density(self.loc) + mixing.log_normal_density(self.log_scale)
+
+
+def hyperprior_of_every_entry(self: GumbelSoftmaxMixing) -> Tensor:
+    return mixing.log_normal_density(self.logits - self.start)
+
+
+def hyperprior_about_zero(self: GumbelSoftmaxMixing) -> Tensor:
+    return mixing.log_normal_density(self.logits[~self.excluded])
+
+
+# ELBO.
+def hyperprior_not_divided(self: MultiTaskELBO, like: Tensor) -> Tensor:
+    return _log_hyperprior(self, like) * self.tasks
+
+
+def hyperprior_twice(self: MultiTaskELBO, like: Tensor) -> Tensor:
+    return 2 * _log_hyperprior(self, like)
+
+
+def elbo_summed(self: ELBOTerms) -> Tensor:
+    per_task = self.log_likelihood - self.kl_weights - self.kl_latents
+    return (per_task + self.own_elbo - self.own_elbo.detach()).sum() + self.hyperprior
+
+
+def elbo_with_own_value(self: ELBOTerms) -> Tensor:
+    per_task = self.log_likelihood - self.kl_weights - self.kl_latents
+    return (per_task + self.own_elbo).mean() + self.hyperprior
+
+
+def elbo_without_latents(self: ELBOTerms) -> Tensor:
+    own = self.own_elbo - self.own_elbo.detach()
+    return (self.log_likelihood - self.kl_weights + own).mean() + self.hyperprior
+
+
+def elbo_adds_the_kl(self: ELBOTerms) -> Tensor:
+    own = self.own_elbo - self.own_elbo.detach()
+    return (self.log_likelihood + self.kl_weights + self.kl_latents + own).mean() + self.hyperprior
+
+
+def scale_forgotten(self: MultiTaskELBO, rows: Tensor, task: Tensor) -> Tensor:
+    return rows.new_zeros(self.tasks).index_add(0, task, rows)
+
+
+def scale_of_the_whole_table(self: MultiTaskELBO, rows: Tensor, task: Tensor) -> Tensor:
+    """N / B for all tasks in the place of N_t / B_t."""
+    sums = rows.new_zeros(self.tasks).index_add(0, task, rows)
+    return sums * (self.task_sizes.sum() / len(task)).to(rows.dtype)
+
+
+def mean_over_rows(self: MultiTaskELBO, rows: Tensor, task: Tensor) -> Tensor:
+    return _per_task(self, rows, task) / self.task_sizes
+
+
+def scale_squared(self: MultiTaskELBO, rows: Tensor, task: Tensor) -> Tensor:
+    counts = torch.bincount(task, minlength=self.tasks).clamp_min(1)
+    return _per_task(self, rows, task) * (self.task_sizes / counts)
+
+
+def rows_in_task_order(self: MultiTaskELBO, rows: Tensor, task: Tensor) -> Tensor:
+    """Takes the table to be sorted by task."""
+    return _per_task(self, rows, task.sort().values)
+
+
+def pairs_of_samples(likelihood, z, w, y, task, validate=True) -> Tensor:
+    """L pairs (z_l, w_l) in the place of the L x M grid."""
+    result = w.new_zeros(len(y))
+    for rows, dist in likelihoods.likelihood_grid(likelihood, z, w, task):
+        each = dist.log_prob(y[rows].to(w.dtype)).diagonal(dim1=0, dim2=1).mean(-1)
+        result = each if isinstance(rows, slice) else result.index_copy(0, rows, each)
+    return result
+
+
+def log_of_the_mean_likelihood(likelihood, z, w, y, task, validate=True) -> Tensor:
+    """log mean p in the place of mean log p."""
+    result = w.new_zeros(len(y))
+    for rows, dist in likelihoods.likelihood_grid(likelihood, z, w, task):
+        logs = dist.log_prob(y[rows].to(w.dtype)).flatten(0, 1)
+        each = logs.logsumexp(0) - math.log(len(logs))
+        result = each if isinstance(rows, slice) else result.index_copy(0, rows, each)
+    return result
+
+
+def first_likelihood_for_all(likelihood, z, w, task):
+    one = (
+        likelihood if callable(likelihood) and not hasattr(likelihood, "__len__") else likelihood[0]
+    )
+    return [(slice(None), one(z, w))]
+
+
+def everything_detached(self: WeightsPrior, sources):
+    return _components(self, detach(sources))
+
+
+def own_elbo_in_reverse(self: MultiTaskELBO, own, task, like) -> Tensor:
+    if own is None:
+        return like.new_zeros(self.tasks)
+    anchor = self.prior.anchor(own.q_weights.event_shape)
+    kl = divergences.pairwise_kl(anchor, own.q_weights).squeeze(0)
+    return self._per_task(own.log_likelihood, task) - kl
+
+
+def own_elbo_without_kl(self: MultiTaskELBO, own, task, like) -> Tensor:
+    return like.new_zeros(self.tasks) if own is None else self._per_task(own.log_likelihood, task)
+
+
+def same_row_of_another_task(self: GaussianEncoder, x: Tensor):
+    """Encoders shifted by one task."""
+    found = _forward(self, x)
+    return gaussian(found.mean.roll(1, 0), found.stddev.roll(1, 0), (self.latent_features,))
+
+
+def variance_for_scale(self: GaussianWeights):
+    tasks = len(self.loc)
+    scale = (2 * self.log_scale).exp()
+    return gaussian(self.loc.reshape(tasks, -1), scale.reshape(tasks, -1), self.event_shape)
+
+
+def class_means_of_all_tasks(x, y, task, tasks, classes) -> Tensor:
+    return torch.stack([x[y == c].mean(0) for c in range(classes)]).expand(tasks, -1, -1)
+
+
+# Prediction.
+def mean_of_logs(self: PredictiveMixture, value: Tensor) -> Tensor:
+    return self.components.log_prob(self._spread(value)).flatten(-3, -2).mean(-2)
+
+
+def aleatoric_alone(self: PredictiveMixture) -> Tensor:
+    return self.components.variance.mean((0, 1))
+
+
+def sampled_spread(self: PredictiveMixture) -> Tensor:
+    """Variance of the means with L M - 1 below."""
+    if self.is_discrete:
+        return self.probs * (1 - self.probs)
+    return self.components.variance.mean((0, 1)) + self.components.mean.flatten(0, 1).var(0)
+
+
+def entropy_of_the_mean_twice(self: PredictiveMixture) -> Uncertainty:
+    if not self.is_discrete:
+        return _uncertainty(self)
+    pooled: Any = type(self.components)
+    total = pooled(probs=self.probs).entropy()
+    return Uncertainty(total, total, torch.zeros_like(total))
+
+
+def sample_of_one_component(self: PredictiveMixture, sample_shape=torch.Size()) -> Tensor:
+    """One pair (l, m) for all draws and rows."""
+    first = map_parameters(self.components, lambda t: t[0, 0])
+    return first.sample(torch.Size(sample_shape))
+
+
+def rows_in_order_of_tasks(self: PredictiveRows, tensors: list[Tensor], dim: int = 0) -> Tensor:
+    return torch.cat(tensors, dim)
+
+
+# Added where a test had no wrong formula to reject.
+def weighted_sum_as_prior(components, log_weights: Tensor):
+    """The law of sum_k a_k w_k in the place of the mixture."""
+    a = log_weights.exp()
+    dims = len(components.event_shape)
+    spread = lambda t: t.reshape(t.shape[0], -1)  # noqa: E731
+    loc, variance = a @ spread(components.mean), a.square() @ spread(components.variance)
+    shape = (len(a),) + components.event_shape
+    normal = Normal(loc.reshape(shape), variance.sqrt().reshape(shape))
+    return Independent(normal, dims) if dims else normal
+
+
+def reversed_rows(mean: Tensor, scale: Tensor, means: Tensor, scales: Tensor) -> Tensor:
+    mean, scale = mean.unsqueeze(-2).expand_as(means), scale.unsqueeze(-2).expand_as(scales)
+    return _gaussian_rows(means, scales, mean.unsqueeze(-2), scale.unsqueeze(-2)).squeeze(-1)
+
+
+def entropy_forgotten(q, samples, stick, generator):
+    value, log_q = _draw(q, samples, stick, generator)
+    return value, torch.zeros_like(log_q)
+
+
+def rows_for_columns(self: AmortizedWeights):
+    """Column c laid out as if it were a row."""
+    loc, raw = self.network(self.class_means).split(self.latent_features, -1)
+    scale = torch.nn.functional.softplus(raw) + SMALLEST_SCALE
+    shape = (self.latent_features, self.class_means.shape[1])
+    return gaussian(loc.flatten(1), scale.flatten(1), shape)
+
+
+def averaged_quantiles(self: PredictiveMixture, value: Tensor) -> Tensor:
+    return self.components.icdf(self._spread(value.expand(value.shape or (1,)))).mean((-3, -2))
+
+
+def log_of_the_mean_density(self: PredictiveMixture, value: Tensor) -> Tensor:
+    """No logsumexp: densities underflow."""
+    return self.components.log_prob(self._spread(value)).exp().mean((-3, -2)).log()
+
+
+def not_stratified(self: Batches) -> Tensor:
+    assert self.counts is not None
+    return torch.randperm(len(self.task))[: int(self.counts.sum())]
+
+
+def generator_ignored(logits: Tensor, temperature: float, generator=None) -> Tensor:
+    return _log_gumbel_softmax(logits, temperature)
+
+
+MIXING = "vmtl_core.mixing:GumbelSoftmaxMixing."
+ELBO = "vmtl_core.elbo:MultiTaskELBO."
+
+MUTANTS = [
+    # The eight of the house style.
+    mutant(
+        "alpha transposed",
+        {
+            MIXING + "log_weights": lambda self, *a, **k: transposed(_log_weights(self, *a, **k)),
+            MIXING + "log_probabilities": lambda self: transposed(_log_probabilities(self)),
+        },
+        test_elbo.test_alpha_of_the_row_belongs_to_the_receiver,
+        test_prior.test_prior_of_the_model_is_the_formula,
+        test_latents.test_beta_for_the_latents_and_alpha_for_the_weights,
+    ),
+    mutant(
+        "alpha and beta one parameter",
+        {ELBO + "__init__": one_parameter},
+        test_latents.test_beta_for_the_latents_and_alpha_for_the_weights,
+        test_latents.test_alpha_and_beta_are_learned_apart,
+    ),
+    mutant(
+        "convex bound called the mixture KL",
+        {
+            "vmtl_core.divergences:mixture_kl": mixture_by_convex,
+            "vmtl_core.elbo:mixture_kl": mixture_by_convex,
+        },
+        (test_kl_to_mixture.test_monte_carlo_is_unbiased, TEXTBOOK),
+        (test_kl_to_mixture.test_jensen_bound, WIDE),
+        test_kl_to_mixture.test_two_dimensions,
+        test_kl_to_mixture.test_full_covariance_gaussians,
+        test_kl_to_mixture.test_gamma_against_quadrature,
+        test_kl_to_mixture.test_mixed_families_side_by_side,
+        test_elbo.test_kl_of_the_weights,
+        test_sources.test_given_own_weights,
+        test_elbo.test_divergence_samples_are_those_asked_for,
+        (test_latents.test_kl_of_the_latents, {"sources": "own", "base": True}),
+        (test_evidence.test_gap_is_the_kl_to_the_posterior, {"q": test_evidence.QS[0]}),
+        test_divergence_gradients.test_jensen_gradient_is_alpha_minus_phi,
+    ),
+    mutant(
+        "a KL estimate averaged over the batch",
+        {
+            "vmtl_core.divergences:mixture_kl": averaged_over_the_batch,
+            "vmtl_core.elbo:mixture_kl": averaged_over_the_batch,
+            "vmtl_core:kl_monte_carlo": plain_kl_averaged_over_the_batch,
+        },
+        test_kl_to_mixture.test_batch_is_not_averaged,
+        (
+            test_kl_to_mixture.test_batch_dimensions_are_kept,
+            {"method": "jensen", "rowwise": True, "batch": (3,)},
+        ),
+        (
+            test_kl_to_mixture.test_batch_dimensions_are_kept,
+            {"method": "monte_carlo", "rowwise": False, "batch": (2, 3)},
+        ),
+        test_elbo.test_kl_of_the_weights,
+        (test_latents.test_kl_of_the_latents, {"sources": "previous", "base": False}),
+    ),
+    mutant(
+        "mini-batch scale forgotten",
+        {ELBO + "_per_task": scale_forgotten},
+        (test_elbo.test_mini_batches_are_unbiased, {"counts": [2, 2, 1]}),
+        (test_elbo.test_mini_batches_are_unbiased_in_the_latents, {"counts": [2, 2, 1]}),
+        test_elbo.test_scale_of_a_batch,
+        test_relabelling.test_mini_batches_are_unbiased,
+    ),
+    mutant(
+        "tasks summed instead of averaged",
+        {"vmtl_core.elbo:ELBOTerms.elbo": property(elbo_summed)},
+        test_elbo.test_objective_is_the_mean_over_tasks,
+        test_elbo.test_hyperprior_is_counted_once_and_divided_by_the_tasks,
+        test_fused_lasso.test_objective_is_the_closed_form,
+        test_sources.test_objective_carries_the_gradient_of_own_elbo_and_not_its_value,
+    ),
+    mutant(
+        "noise added after the softmax",
+        {"vmtl_core.mixing:log_gumbel_softmax": noise_after_the_softmax},
+        test_mixing.test_draw_is_the_formula,
+        test_mixing.test_two_sources_have_a_logistic_law,
+        (test_mixing.test_cold_limit_is_a_one_hot_draw, {"temperature": 1e-10}),
+        (test_mixing.test_expected_weights_of_three_tasks, {"temperature": 0.5}),
+        test_mixing.test_hot_limit_is_uniform_over_the_admitted,
+        test_mixing_gradients.test_gradient_by_hand,
+        test_mixing_gradients.test_gradient_of_the_expected_weights,
+    ),
+    mutant(
+        "L pairs instead of the L x M grid",
+        {
+            "vmtl_core.elbo:expected_log_likelihood": pairs_of_samples,
+            "vmtl_core.likelihoods:expected_log_likelihood": pairs_of_samples,
+        },
+        test_elbo.test_the_grid_of_samples,
+        test_elbo.test_the_grid_in_the_model,
+    ),
+    # More of the same kind: mixing weights.
+    mutant(
+        "noise not divided by the temperature",
+        {"vmtl_core.mixing:log_gumbel_softmax": noise_not_divided_by_the_temperature},
+        test_mixing.test_draw_is_the_formula,
+        test_mixing.test_argmax_is_categorical_at_every_temperature,
+        (test_mixing.test_cold_limit_is_a_one_hot_draw, {"temperature": 1e-2}),
+    ),
+    mutant(
+        "Gaussian noise for Gumbel noise",
+        {"vmtl_core.mixing:log_gumbel_softmax": gaussian_noise},
+        test_mixing.test_draw_is_the_formula,
+        test_mixing.test_argmax_is_categorical_at_every_temperature,
+        test_mixing.test_expected_weights_meet_pi_only_in_the_cold,
+        (test_mixing.test_expected_weights_of_three_tasks, {"temperature": 0.1}),
+    ),
+    mutant(
+        "Gumbel noise of the other sign",
+        {"vmtl_core.mixing:log_gumbel_softmax": gumbel_of_the_other_sign},
+        test_mixing.test_argmax_is_categorical_at_every_temperature,
+        (test_mixing.test_cold_limit_is_a_one_hot_draw, {"temperature": 1e-308}),
+    ),
+    mutant(
+        "multiplied by the temperature",
+        {"vmtl_core.mixing:tempered_log_softmax": multiplied_by_the_temperature},
+        test_mixing.test_draw_is_the_formula,
+        test_mixing.test_hot_limit_is_uniform_over_the_admitted,
+        (test_mixing.test_cold_limit_is_a_one_hot_draw, {"temperature": 1e-10}),
+        test_mixing.test_log_weights_do_not_underflow,
+        test_mixing.test_rows_sum_to_one_and_have_no_diagonal,
+        test_mixing_gradients.test_gradient_by_hand,
+    ),
+    mutant(
+        "scores divided by the temperature before the largest is taken off",
+        {"vmtl_core.mixing:tempered_log_softmax": unsafe_softmax},
+        (test_mixing.test_cold_limit_is_a_one_hot_draw, {"temperature": 1e-308}),
+        test_mixing.test_hot_limit_is_uniform_over_the_admitted,
+    ),
+    mutant(
+        "the task in its own prior",
+        {MIXING + "masked_logits": diagonal_kept},
+        test_mixing.test_rows_sum_to_one_and_have_no_diagonal,
+        test_prior.test_no_task_is_in_its_own_prior,
+        test_prior.test_prior_of_the_model_is_the_formula,
+        test_elbo.test_kl_of_the_weights,
+        test_mixing.test_start_gives_half_the_weight_to_the_base,
+    ),
+    mutant(
+        "E[alpha] taken to be pi",
+        {MIXING + "expected": expected_is_pi},
+        (test_mixing.test_expected_weights_of_three_tasks, {"temperature": 1.0}),
+    ),
+    mutant(
+        "linear called exponential decay",
+        {"vmtl_core.mixing:_exponential": mixing._linear},
+        test_mixing.test_schedules,
+    ),
+    # Divergences.
+    mutant(
+        "jensen bound called the mixture KL",
+        {"vmtl_core.divergences:mixture_kl": mixture_by_jensen},
+        (test_kl_to_mixture.test_monte_carlo_is_unbiased, TEXTBOOK),
+        (test_kl_to_mixture.test_sticking_the_landing_has_the_same_mean, WIDE),
+        (
+            test_divergence_gradients.test_sampled_gradient_is_unbiased,
+            {"at": (0.0, 0.0), "stick": False},
+        ),
+    ),
+    mutant(
+        "weighted sum called the mixture KL",
+        {
+            "vmtl_core.divergences:mixture_kl": mixture_by_weighted_sum,
+            "vmtl_core.elbo:mixture_kl": mixture_by_weighted_sum,
+        },
+        (test_kl_to_mixture.test_monte_carlo_is_unbiased, TEXTBOOK),
+        (test_evidence.test_gap_is_the_kl_to_the_posterior, {"q": test_evidence.QS[1]}),
+    ),
+    mutant(
+        "log densities averaged instead of densities",
+        {"vmtl_core.divergences:mixture_log_prob": log_densities_averaged},
+        (test_kl_to_mixture.test_monte_carlo_is_unbiased, TEXTBOOK),
+        test_kl_to_mixture.test_mixed_families_row_by_row,
+        (test_evidence.test_gap_is_the_kl_to_the_posterior, {"q": test_evidence.QS[2]}),
+    ),
+    mutant(
+        "sum of a exp(KL) in the jensen bound",
+        {"vmtl_core.divergences:BOUNDS[jensen]": both_signs_forgotten},
+        (test_kl_to_mixture.test_jensen_bound, WIDE),
+        (test_kl_to_mixture.test_responsibilities_attain_the_jensen_bound, WIDE),
+        test_divergences.test_order_of_the_bounds,
+        test_divergences.test_responsibilities_attain_the_bound,
+        test_divergences.test_order_of_the_bounds_in_two_dimensions,
+    ),
+    mutant(
+        "convex bound without the weights",
+        {"vmtl_core.divergences:BOUNDS[convex]": unweighted},
+        (test_kl_to_mixture.test_convex_bound, WIDE),
+        test_kl_to_mixture.test_excluded_components_do_not_matter,
+    ),
+    mutant(
+        "weighted sum with weights not squared",
+        {"vmtl_core.divergences:GAUSSIAN_ONLY[weighted_sum]": weights_not_squared},
+        test_kl_to_mixture.test_the_values_of_the_textbook_case,
+        (test_kl_to_mixture.test_weighted_sum, WIDE),
+        test_kl_to_mixture.test_weighted_sum_is_the_law_of_a_sum,
+    ),
+    mutant(
+        "moments of the mixture for the weighted sum",
+        {"vmtl_core.divergences:GAUSSIAN_ONLY[weighted_sum]": weighted_sum_bypassed},
+        test_kl_to_mixture.test_the_values_of_the_textbook_case,
+        (test_kl_to_mixture.test_weighted_sum, TEXTBOOK),
+        test_divergences.test_splitting_a_component_does_not_matter,
+    ),
+    mutant(
+        "lower bound with p at the mean of q",
+        {"vmtl_core.divergences:GAUSSIAN_ONLY[lower_bound]": overlap_without_q},
+        test_kl_to_mixture.test_the_values_of_the_textbook_case,
+        (test_kl_to_mixture.test_lower_bound, WIDE),
+    ),
+    mutant(
+        "lower bound with the entropy of the other sign",
+        {"vmtl_core.divergences:GAUSSIAN_ONLY[lower_bound]": entropy_of_the_other_sign},
+        test_kl_to_mixture.test_the_values_of_the_textbook_case,
+        test_divergences.test_order_of_the_bounds,
+    ),
+    mutant(
+        "responsibilities without the weights",
+        {
+            "vmtl_core.divergences:responsibilities": weightless_responsibilities,
+            "tests.properties.test_divergences:responsibilities": weightless_responsibilities,
+            "tests.gradients.test_divergence_gradients:responsibilities": weightless_responsibilities,
+        },
+        (test_kl_to_mixture.test_responsibilities_attain_the_jensen_bound, WIDE),
+        test_divergences.test_responsibilities_attain_the_bound,
+        test_divergence_gradients.test_jensen_gradient_is_alpha_minus_phi,
+    ),
+    mutant(
+        "KL of the components to the receiver",
+        {"vmtl_core.divergences:_gaussian_all_pairs": reversed_kl},
+        test_pairwise_kl.test_asymmetry,
+        test_pairwise_kl.test_against_torch_pair_by_pair,
+        test_pairwise_kl.test_scalar_events,
+        test_pairwise_kl.test_further_batch_dimensions_of_the_receivers,
+        (test_kl_to_mixture.test_jensen_bound, WIDE),
+        test_sources.test_own_elbo_by_hand,
+        test_sources.test_joint_gradient_by_hand,
+    ),
+    mutant(
+        "means not centred",
+        {"vmtl_core.divergences:_gaussian_all_pairs": not_centred},
+        test_pairwise_kl.test_no_cancellation_far_from_zero,
+    ),
+    mutant(
+        "KL without its -1",
+        {"vmtl_core.divergences:_gaussian_all_pairs": no_dimension_term},
+        test_pairwise_kl.test_zero_between_equals,
+        test_divergences.test_one_component_is_a_plain_kl,
+        test_kl_to_mixture.test_the_values_of_the_textbook_case,
+    ),
+    mutant(
+        "no pathwise gradient",
+        {"vmtl_core.divergences:_draw": sampled_without_path},
+        (
+            test_divergence_gradients.test_sampled_gradient_is_unbiased,
+            {"at": (1.8, -0.5), "stick": False},
+        ),
+    ),
+    mutant(
+        "the landing not stuck",
+        {"vmtl_core.divergences:_draw": stick_ignored},
+        test_divergence_gradients.test_sticking_the_landing_has_no_variance_where_q_is_p,
+        test_divergence_gradients.test_sticking_the_landing_has_less_variance_near_the_mixture,
+    ),
+    # Priors.
+    mutant(
+        "standard deviations added",
+        {"vmtl_core.priors:widen": widened_sd, "tests.analytic.test_prior:widen": widened_sd},
+        test_prior.test_widen_is_a_convolution,
+        test_prior.test_widened_draws,
+        test_prior.test_widen_adds_the_variance_coordinate_by_coordinate,
+        test_prior.test_prior_of_the_model_is_the_formula,
+    ),
+    mutant(
+        "the width replaces the spread",
+        {"vmtl_core.priors:widen": narrowed, "tests.analytic.test_prior:widen": narrowed},
+        test_prior.test_widen_is_a_convolution,
+        test_prior.test_widened_draws,
+        test_prior.test_widen_adds_the_variance_coordinate_by_coordinate,
+        test_prior.test_prior_of_the_model_is_the_formula,
+    ),
+    mutant(
+        "the base prior widened too",
+        {"vmtl_core.priors:WeightsPrior.components": base_widened_too},
+        test_prior.test_prior_of_the_model_is_the_formula,
+    ),
+    mutant(
+        "the base prior in the first column",
+        {"vmtl_core.priors:WeightsPrior.components": base_first},
+        test_prior.test_prior_of_the_model_is_the_formula,
+        test_prior.test_no_task_is_in_its_own_prior,
+    ),
+    mutant(
+        "hyperprior counted twice",
+        {ELBO + "_log_hyperprior": hyperprior_twice},
+        test_elbo.test_hyperprior_is_counted_once_and_divided_by_the_tasks,
+        test_elbo.test_hyperprior_of_beta_is_there_too,
+    ),
+    mutant(
+        "hyperprior not divided by T",
+        {ELBO + "_log_hyperprior": hyperprior_not_divided},
+        test_elbo.test_hyperprior_is_counted_once_and_divided_by_the_tasks,
+    ),
+    mutant(
+        "hyperprior of the excluded entries",
+        {MIXING + "log_hyperprior": hyperprior_of_every_entry},
+        test_elbo.test_hyperprior_is_counted_once_and_divided_by_the_tasks,
+    ),
+    mutant(
+        "hyperprior of the logits about zero",
+        {MIXING + "log_hyperprior": hyperprior_about_zero},
+        test_elbo.test_hyperprior_is_counted_once_and_divided_by_the_tasks,
+    ),
+    mutant(
+        "hyperprior of the base prior's log sd too wide",
+        {"vmtl_core.priors:BasePrior.log_hyperprior": standard_scale_for_log_sd},
+        test_elbo.test_hyperprior_is_counted_once_and_divided_by_the_tasks,
+    ),
+    # ELBO.
+    mutant(
+        "own_elbo counted in the value",
+        {"vmtl_core.elbo:ELBOTerms.elbo": property(elbo_with_own_value)},
+        test_elbo.test_objective_is_the_mean_over_tasks,
+        test_sources.test_objective_carries_the_gradient_of_own_elbo_and_not_its_value,
+    ),
+    mutant(
+        "KL of the latents forgotten",
+        {"vmtl_core.elbo:ELBOTerms.elbo": property(elbo_without_latents)},
+        test_elbo.test_objective_is_the_mean_over_tasks,
+        test_elbo.test_absent_task_has_its_kl_of_the_weights_only,
+    ),
+    mutant(
+        "KL added",
+        {"vmtl_core.elbo:ELBOTerms.elbo": property(elbo_adds_the_kl)},
+        test_elbo.test_objective_is_the_mean_over_tasks,
+        test_fused_lasso.test_objective_is_the_closed_form,
+    ),
+    mutant(
+        "one scale N / B for all tasks",
+        {ELBO + "_per_task": scale_of_the_whole_table},
+        (test_elbo.test_mini_batches_are_unbiased, {"counts": [1, 3, 2]}),
+        test_elbo.test_scale_of_a_batch,
+        test_relabelling.test_mini_batches_are_unbiased,
+    ),
+    mutant(
+        "mean over the rows of a task",
+        {ELBO + "_per_task": mean_over_rows},
+        test_elbo.test_expected_log_likelihood_of_a_task,
+        test_elbo.test_scale_of_a_batch,
+        (test_latents.test_kl_of_the_latents, {"sources": "joint", "base": False}),
+        test_elbo.test_heterogeneous_tasks_equal_separate_computations,
+        (test_evidence.test_gap_is_the_kl_to_the_posterior, {"q": test_evidence.QS[0]}),
+    ),
+    mutant(
+        "mini-batch scale twice",
+        {ELBO + "_per_task": scale_squared},
+        (test_elbo.test_mini_batches_are_unbiased, {"counts": [3, 1, 1]}),
+        test_elbo.test_scale_of_a_batch,
+    ),
+    mutant(
+        "the table taken to be sorted by task",
+        {ELBO + "_per_task": rows_in_task_order},
+        test_elbo.test_expected_log_likelihood_of_a_task,
+        (test_elbo.test_relabelling_the_tasks_permutes_everything, {"sources": "previous"}),
+        test_relabelling.test_order_of_the_rows_does_not_matter,
+        test_relabelling.test_relabelling_permutes_alpha_and_every_term,
+        test_sources.test_own_elbo_without_a_base_prior,
+    ),
+    mutant(
+        "log of the mean likelihood",
+        {
+            "vmtl_core.elbo:expected_log_likelihood": log_of_the_mean_likelihood,
+            "vmtl_core.likelihoods:expected_log_likelihood": log_of_the_mean_likelihood,
+        },
+        test_elbo.test_the_grid_of_samples,
+        test_elbo.test_expected_log_likelihood_of_a_task,
+        (test_evidence.test_gap_is_the_kl_to_the_posterior, {"q": test_evidence.QS[0]}),
+        test_fused_lasso.test_objective_is_the_closed_form,
+    ),
+    mutant(
+        "the first likelihood for all tasks",
+        {
+            "vmtl_core.likelihoods:likelihood_grid": first_likelihood_for_all,
+            "vmtl_core.predictive:likelihood_grid": first_likelihood_for_all,
+        },
+        test_elbo.test_heterogeneous_tasks_equal_separate_computations,
+        test_predictive.test_heterogeneous_rows_keep_their_order,
+        test_predictive.test_heterogeneous_distribution_function,
+    ),
+    mutant(
+        "joint sources detached",
+        {"vmtl_core.priors:WeightsPrior.components": everything_detached},
+        (test_sources.test_gradient_of_the_kl_in_the_sources, {"sources": "joint"}),
+        test_sources.test_joint_gradient_by_hand,
+    ),
+    mutant(
+        "own, previous and joint all joint",
+        {"vmtl_core.elbo:detach": lambda dist: dist},
+        (test_sources.test_gradient_of_the_kl_in_the_sources, {"sources": "previous"}),
+        test_sources.test_own_sources_get_no_gradient_from_the_prior,
+        test_sources.test_joint_gradient_by_hand,
+    ),
+    mutant(
+        "own ELBO with the KL reversed",
+        {ELBO + "_own_elbo": own_elbo_in_reverse},
+        test_sources.test_own_elbo_by_hand,
+        test_sources.test_own_elbo_without_a_base_prior,
+    ),
+    mutant(
+        "own ELBO without its KL",
+        {ELBO + "_own_elbo": own_elbo_without_kl},
+        test_sources.test_own_elbo_by_hand,
+        test_sources.test_own_elbo_with_latents,
+    ),
+    # Posteriors.
+    mutant(
+        "encoders of the wrong task",
+        {"vmtl_core.posteriors:GaussianEncoder.forward": same_row_of_another_task},
+        (test_posteriors.test_encoder_is_a_network_for_each_task, {"hidden": (5,)}),
+    ),
+    mutant(
+        "variance for standard deviation",
+        {"vmtl_core.posteriors:GaussianWeights.forward": variance_for_scale},
+        (test_posteriors.test_gaussian_weights, {"event_shape": (2, 3)}),
+        test_prior.test_prior_of_the_model_is_the_formula,
+        test_fused_lasso.test_objective_is_the_closed_form,
+    ),
+    mutant(
+        "class means over all tasks",
+        {"vmtl_core.posteriors:class_means": class_means_of_all_tasks},
+        test_posteriors.test_amortized_class_means,
+    ),
+    # Prediction.
+    mutant(
+        "mean of the log densities",
+        {"vmtl_core.predictive:PredictiveMixture.log_prob": mean_of_logs},
+        (test_predictive.test_log_prob_is_the_log_of_the_mean, {"name": "Normal"}),
+        (test_predictive.test_log_prob_is_the_log_of_the_mean, {"name": "Categorical"}),
+        test_predictive.test_density_integrates_to_one,
+        (test_predictive.test_frequencies_of_labels, {"name": "Bernoulli"}),
+        test_predictive.test_conjugate_linear_gaussian,
+    ),
+    mutant(
+        "variance without the spread of the means",
+        {"vmtl_core.predictive:PredictiveMixture.variance": property(aleatoric_alone)},
+        (test_predictive.test_mean_and_variance_of_samples, {"name": "Normal"}),
+        (test_predictive.test_mean_and_variance_of_samples, {"name": "Bernoulli"}),
+        (test_predictive.test_variance_is_decomposed, {"name": "Normal"}),
+        test_predictive.test_density_integrates_to_one,
+    ),
+    mutant(
+        "spread of the means with one below",
+        {"vmtl_core.predictive:PredictiveMixture.variance": property(sampled_spread)},
+        (test_predictive.test_variance_is_decomposed, {"name": "Independent"}),
+        test_predictive.test_density_integrates_to_one,
+    ),
+    mutant(
+        "entropy of the averaged probabilities called aleatoric",
+        {"vmtl_core.predictive:PredictiveMixture.uncertainty": entropy_of_the_mean_twice},
+        (test_predictive.test_entropy_is_decomposed, {"name": "Bernoulli"}),
+        (test_predictive.test_entropy_is_decomposed, {"name": "Categorical"}),
+        test_predictive.test_no_disagreement_no_epistemic_uncertainty,
+    ),
+    mutant(
+        "one pair of samples for all draws",
+        {"vmtl_core.predictive:PredictiveMixture.sample": sample_of_one_component},
+        (test_predictive.test_mean_and_variance_of_samples, {"name": "Independent"}),
+        (test_predictive.test_frequencies_of_labels, {"name": "Categorical"}),
+    ),
+    mutant(
+        "rows of heterogeneous tasks in the order of the tasks",
+        {"vmtl_core.predictive:PredictiveRows._join": rows_in_order_of_tasks},
+        test_predictive.test_heterogeneous_rows_keep_their_order,
+        test_predictive.test_heterogeneous_distribution_function,
+    ),
+    # Added where a test had no wrong formula to reject.
+    mutant(
+        "the law of the weighted sum as the prior",
+        {"vmtl_core:mixture_prior": weighted_sum_as_prior},
+        test_prior.test_density,
+        test_prior.test_moments_and_samples,
+        test_prior.test_mixed_families,
+    ),
+    mutant(
+        "KL of each receiver's components to the receiver",
+        {"vmtl_core.divergences:_gaussian_rows": reversed_rows},
+        test_pairwise_kl.test_components_of_each_receiver,
+        (test_latents.test_kl_of_the_latents, {"sources": "own", "base": True}),
+    ),
+    mutant(
+        "the entropy of q forgotten",
+        {"vmtl_core.divergences:_draw": entropy_forgotten},
+        (
+            test_kl_to_mixture.test_pairs_of_families_with_and_without_a_registered_kl,
+            {"q_family": Laplace},
+        ),
+        test_kl_to_mixture.test_batch_is_not_averaged,
+        test_kl_to_mixture.test_mixed_families_row_by_row,
+    ),
+    mutant(
+        "rows for columns of generated weights",
+        {"vmtl_core.posteriors:AmortizedWeights.forward": rows_for_columns},
+        test_posteriors.test_amortized_columns,
+    ),
+    mutant(
+        "own-data posteriors and noise scale not copied",
+        {"vmtl_core.bundle:deepcopy": lambda module: module},
+        test_sources.test_own_likelihood_is_a_copy,
+        test_sources.test_own_sources_get_no_gradient_from_the_prior,
+    ),
+    mutant(
+        "own sources ignored",
+        {ELBO + "source_weights": MultiTaskELBO.q_weights},
+        test_sources.test_prior_of_own_sources_uses_them,
+    ),
+    mutant(
+        "quantiles averaged",
+        {"vmtl_core.predictive:PredictiveMixture.icdf": averaged_quantiles},
+        test_predictive.test_quantiles_invert_the_distribution_function,
+    ),
+    mutant(
+        "log of averaged densities without logsumexp",
+        {"vmtl_core.predictive:PredictiveMixture.log_prob": log_of_the_mean_density},
+        test_predictive.test_log_prob_does_not_underflow,
+    ),
+    mutant(
+        "batches drawn from the whole table",
+        {"vmtl_core.training:Batches.draw": not_stratified},
+        test_elbo.test_batches_of_fit_are_stratified,
+        test_relabelling.test_batches_hold_every_task,
+    ),
+    mutant(
+        "the generator ignored",
+        {"vmtl_core.mixing:log_gumbel_softmax": generator_ignored},
+        test_mixing.test_generator_makes_it_repeatable,
+    ),
+    mutant(
+        "joint sources detached, fitted",
+        {"vmtl_core.priors:WeightsPrior.components": everything_detached},
+        (test_fused_lasso.test_fit_reaches_the_law_above_the_threshold, {"difference": 1.5}),
+    ),
+    mutant(
+        "mean over the rows of a task, fitted",
+        {ELBO + "_per_task": mean_over_rows},
+        test_evidence.test_conjugate_case_is_exact,
+        (test_fused_lasso.test_fit_reaches_the_law_above_the_threshold, {"difference": 0.9}),
+    ),
+]

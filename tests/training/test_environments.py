@@ -1,0 +1,204 @@
+"""torch.compile, DistributedDataParallel, devices, copies: the same numbers everywhere."""
+
+import io
+import pickle
+import re
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed
+from torch import Tensor, nn
+from torch.distributions import Independent, Normal
+from torch.nn.parallel import DistributedDataParallel
+
+import vmtl_core as vmtl
+
+PROCESSES = 2
+SIZES = [4, 6, 8]
+CORE = Path(vmtl.__file__).parent
+
+
+def table() -> tuple[Tensor, Tensor, Tensor]:
+    """Sorted so that every other row of a task goes to each of two processes."""
+    draw = torch.Generator().manual_seed(7)
+    task = torch.arange(len(SIZES)).repeat_interleave(torch.tensor(SIZES))
+    x = torch.randn(len(task), 3, generator=draw, dtype=torch.float64)
+    return x, x.sum(-1) + task, task
+
+
+def build(latents: bool = False, **options: Any) -> vmtl.MultiTaskELBO:
+    torch.manual_seed(3)
+    defaults: dict[str, Any] = {
+        "likelihood": vmtl.LinearGaussian(),
+        "weights": vmtl.GaussianWeights(len(SIZES), (3,)),
+        "task_sizes": SIZES,
+        "weight_samples": 3,
+        "latent_samples": 2,
+        "temperature": vmtl.exponential_decay(1.0, 0.1, 10),
+    }
+    if latents:
+        defaults["latents"] = vmtl.GaussianEncoder(len(SIZES), 3, 2, hidden=(4,))
+    return vmtl.MultiTaskELBO(**(defaults | options)).double()
+
+
+def gradients(model: nn.Module, rows: slice = slice(None), seed: int = 5) -> list[Tensor]:
+    """Of the loss on these rows, with fixed noise."""
+    x, y, task = table()
+    torch.manual_seed(seed)
+    model(x[rows], y[rows], task[rows], step=2).loss.backward()
+    return [p.grad for p in model.parameters() if p.grad is not None]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("sources", ["own", "previous", "joint"])
+@pytest.mark.parametrize("latents", [False, True], ids=["inputs", "latents"])
+def test_compile(latents: bool, sources: str) -> None:
+    """The compiled model, all of it one graph up to the encoders' row count: same numbers."""
+    torch.compiler.reset()
+    eager = build(latents, sources=sources)
+    compiled = torch.compile(deepcopy(eager), backend="aot_eager", fullgraph=not latents)
+    x, y, task = table()
+    for step in (0, 3):
+        results = []
+        for model in (eager, compiled):
+            model.zero_grad()
+            torch.manual_seed(1)
+            terms = model(x, y, task, step=step)
+            terms.loss.backward()
+            results.append([*terms, *(p.grad for p in model.parameters())])
+        for a, b in zip(*results, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
+
+
+def test_fit_of_a_compiled_model() -> None:
+    torch.compiler.reset()
+    eager = build()
+    compiled = torch.compile(deepcopy(eager), backend="aot_eager")
+    histories = [vmtl.fit(model, *table(), steps=4, progress=False) for model in (eager, compiled)]
+    for name, values in histories[0].terms.items():
+        assert histories[1].terms[name] == pytest.approx(values, rel=1e-9)
+
+
+def shard(rank: int, folder: str) -> None:
+    """One process: its rows, gradients averaged by DistributedDataParallel."""
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=PROCESSES
+    )
+    model = DistributedDataParallel(build())
+    found = gradients(model, slice(rank, None, PROCESSES))
+    torch.save(found, Path(folder) / f"{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+def test_distributed_data_parallel(tmp_path: Path) -> None:
+    """Rows in two halves, tasks evenly: N_t / B_t makes the mean gradient that of one process."""
+    torch.multiprocessing.spawn(shard, args=(str(tmp_path),), nprocs=PROCESSES)
+    whole = gradients(build())
+    for rank in range(PROCESSES):
+        found = torch.load(tmp_path / f"{rank}.pt")
+        assert len(found) == len(whole)
+        for a, b in zip(found, whole, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
+
+
+def test_half_a_table_has_another_gradient() -> None:
+    """The comparison above can fail."""
+    whole, half = gradients(build()), gradients(build(), slice(0, None, PROCESSES))
+    assert not all(torch.allclose(a, b) for a, b in zip(whole, half, strict=True))
+
+
+def test_core_names_no_device() -> None:
+    """Only `_random` looks at the kind of device, to fork the right random stream."""
+    literal = re.compile(r"""["'](cpu|cuda|mps|xpu)(:\d+)?["']|\.(cuda|cpu)\(""")
+    found = {
+        path.name: literal.findall(text)
+        for path in sorted(CORE.glob("*.py"))
+        if literal.search(text := path.read_text(encoding="utf-8"))
+    }
+    assert set(found) <= {"_random.py", "training.py"}
+    assert [kind for kind, *_ in found.get("training.py", [])] == [""] * 2  # .cpu() of the records
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("latents", [False, True], ids=["inputs", "latents"])
+def test_cuda(latents: bool) -> None:
+    """The whole path on the device that the data are on; float32, as users run it."""
+    model = build(latents).float().cuda()
+    x, y, task = (column.cuda() for column in table())
+    history = vmtl.fit(model, x, y, task, steps=3, progress=False)
+    assert history.step == 3
+    assert {p.device.type for p in model.parameters()} == {"cuda"}
+    p = vmtl.predictive(model, x, task)
+    assert p.log_prob(y.float()).device.type == p.sample().device.type == "cuda"
+    assert model.responsibilities().device.type == "cuda"
+
+
+def pickled(model: vmtl.MultiTaskELBO) -> vmtl.MultiTaskELBO:
+    return pickle.loads(pickle.dumps(model))
+
+
+def saved(model: vmtl.MultiTaskELBO) -> vmtl.MultiTaskELBO:
+    """The whole model through torch.save."""
+    stored = io.BytesIO()
+    torch.save(model, stored)
+    stored.seek(0)
+    return torch.load(stored, weights_only=False)
+
+
+def loaded(model: vmtl.MultiTaskELBO) -> vmtl.MultiTaskELBO:
+    """Its state in another model that has the same shape."""
+    stored = io.BytesIO()
+    torch.save(model.state_dict(), stored)
+    stored.seek(0)
+    other = build(model.latent_mixing is not None)
+    other.load_state_dict(torch.load(stored, weights_only=True))
+    return other
+
+
+@pytest.mark.parametrize("copy", [deepcopy, pickled, saved, loaded], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("latents", [False, True], ids=["inputs", "latents"])
+def test_copies(copy: Any, latents: bool) -> None:
+    """A copy gives the same numbers, and trains without touching the original."""
+    model = build(latents)
+    vmtl.fit(model, *table(), steps=3, progress=False)
+    other = copy(model)
+    before = [p.detach().clone() for p in model.parameters()]
+    found = []
+    for one in (model, other):
+        torch.manual_seed(2)
+        found.append(torch.stack([getattr(one(*table(), step=1), n).sum() for n in FIELDS]))
+    assert torch.equal(*found)
+    vmtl.fit(other, *table(), steps=2, progress=False)
+    for p, old, moved in zip(model.parameters(), before, other.parameters(), strict=True):
+        assert torch.equal(p, old)
+        assert not torch.equal(p, moved)
+
+
+FIELDS = vmtl.ELBOTerms._fields
+
+
+@pytest.mark.parametrize("copy", [deepcopy, pickled], ids=lambda f: f.__name__)
+def test_copies_of_mixed_likelihoods_stay_registered(copy: Any) -> None:
+    """A list of modules and functions: the copy computes with the parameters that it lists."""
+    kinds = [vmtl.LinearGaussian(), standard, vmtl.LinearGaussian()]
+    other = copy(build(likelihood=kinds))
+    names = {name for name, _ in other.named_parameters()}
+    assert {
+        f"{own}.likelihood_modules.{i}.log_scale" for own in ("posteriors", "own") for i in (0, 1)
+    } <= names
+    gradients(other)
+    assert all(p.grad is not None for p in other.parameters())
+
+
+def standard(z: Tensor, w: Tensor) -> Normal:
+    return Normal((z * w).sum(-1), 1.0)
+
+
+def test_given_base_prior_moves_with_the_data() -> None:
+    """A base prior in float32 under a float64 model."""
+    base = Independent(Normal(torch.zeros(3), torch.ones(3)), 1)
+    assert build(base_prior=base)(*table()).elbo.dtype == torch.float64

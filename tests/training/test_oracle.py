@@ -1,0 +1,135 @@
+"""The core's objective and its gradient equal the loops of `tests/oracle.py`, from the same draws."""
+
+from itertools import product
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.distributions import Independent, Normal
+
+import vmtl_core as vmtl
+from tests.oracle import by_task, naive_elbo, naive_terms, recording
+
+SIZES = [3, 5, 2, 4]
+TASKS, INPUTS, LATENTS, COLUMNS = len(SIZES), 3, 2, 2
+DIVERGENCES = ("monte_carlo", "convex", "jensen", "lower_bound", "weighted_sum")
+GIVEN = Independent(Normal(torch.full((LATENTS + 1,), 0.3).double(), 0.7), 1)
+
+
+def perturb(model: vmtl.MultiTaskELBO) -> vmtl.MultiTaskELBO:
+    """Parameters away from their starts, all different, float64."""
+    model = model.double()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    return model
+
+
+def table(sizes: list[int] = SIZES, shuffle: bool = True) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows of all tasks in random order."""
+    task = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
+    task = task[torch.randperm(len(task))] if shuffle else task
+    x = torch.randn(len(task), INPUTS, dtype=torch.float64)
+    return x, torch.randn(len(task), dtype=torch.float64), task
+
+
+def compare(model: vmtl.MultiTaskELBO, x: Tensor, y: Tensor, task: Tensor) -> None:
+    """Terms, objective and gradient agree to 1e-10."""
+    with recording(model) as draws:
+        terms = model(x, y, task, step=3)
+    naive = naive_terms(model, by_task(x, y, task, model.tasks), draws(task))
+    for name in terms._fields:
+        torch.testing.assert_close(
+            getattr(terms, name), getattr(naive, name), rtol=1e-10, atol=1e-10, msg=name
+        )
+    torch.testing.assert_close(terms.elbo, naive_elbo(naive), rtol=1e-10, atol=1e-10)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    options: dict[str, Any] = {"allow_unused": True, "retain_graph": True}
+    ours = torch.autograd.grad(terms.loss, parameters, **options)
+    theirs = torch.autograd.grad(-naive_elbo(naive), parameters, **options)
+    for a, b in zip(ours, theirs, strict=True):
+        assert (a is None) == (b is None)
+        if a is not None and b is not None:
+            torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
+
+
+def build(latents: bool, **options: Any) -> vmtl.MultiTaskELBO:
+    """A small model of four tasks, with an intercept."""
+    features = LATENTS if latents else INPUTS
+    settings: dict[str, Any] = {
+        "likelihood": vmtl.LinearGaussian(),
+        "weights": vmtl.GaussianWeights(TASKS, (features + latents,)),
+        "latents": vmtl.GaussianEncoder(TASKS, INPUTS, LATENTS, hidden=(4,)) if latents else None,
+        "task_sizes": SIZES,
+        "weight_samples": 3,
+        "latent_samples": 2,
+        "divergence_samples": 4,
+        "temperature": 0.7,
+    }
+    return perturb(vmtl.MultiTaskELBO(**(settings | options)))
+
+
+@pytest.mark.parametrize("latents", [False, True], ids=["inputs", "latents"])
+@pytest.mark.parametrize("divergence", DIVERGENCES)
+@pytest.mark.parametrize("sources", ["own", "previous", "joint"])
+def test_equals_the_loops(sources: str, divergence: str, latents: bool) -> None:
+    """(5.1), (5.4), (5.5), (5.6) in every combination of the constructor's choices."""
+    for base_prior, transfer in product(
+        (None, "standard", "learned", GIVEN), (None, "learned", 0.4)
+    ):
+        model = build(
+            latents,
+            sources=sources,
+            divergence=divergence,
+            base_prior=base_prior,
+            transfer=transfer,
+        )
+        compare(model, *table())
+
+
+@pytest.mark.parametrize("latents", [False, True], ids=["inputs", "latents"])
+def test_mini_batch_with_an_absent_task(latents: bool) -> None:
+    """(5.3): N_t / B_t for those present, KL of w alone for the absent one."""
+    compare(build(latents), *table([2, 1, 0, 4]))
+
+
+@pytest.mark.parametrize("latents", [False, True], ids=["inputs", "latents"])
+def test_heterogeneous_likelihoods(latents: bool) -> None:
+    """Two regressions with noise scales of their own, two classifications."""
+    kinds = [vmtl.LinearGaussian(), vmtl.LinearBernoulli(), vmtl.LinearGaussian(0.5)]
+    x, y, task = table()
+    y = torch.where((task == 1) | (task == 3), (y > 0).double(), y)
+    compare(build(latents, likelihood=[*kinds, vmtl.LinearBernoulli()]), x, y, task)
+
+
+def test_weights_with_several_columns() -> None:
+    """Classes: w of event shape (D + 1, C)."""
+    x, y, task = table()
+    model = build(
+        True,
+        likelihood=vmtl.LinearCategorical(),
+        weights=vmtl.GaussianWeights(TASKS, (LATENTS + 1, COLUMNS)),
+    )
+    compare(model, x, (y > 0).double(), task)
+
+
+def test_paper() -> None:
+    """The preset has the terms that it says."""
+    x, y, task = table()
+    model = vmtl.MultiTaskELBO.paper(
+        vmtl.LinearGaussian(), vmtl.GaussianWeights(TASKS, (INPUTS,)), task_sizes=SIZES
+    )
+    compare(perturb(model), x, y, task)
+
+
+def test_the_comparison_can_fail() -> None:
+    """Other draws, another objective: the oracle isn't reading the core's results."""
+    model, (x, y, task) = build(True), table()
+    with recording(model) as draws:
+        terms = model(x, y, task)
+    kept = draws(task)
+    swapped = kept._replace(log_alpha=kept.log_alpha[::-1])
+    naive = naive_terms(model, by_task(x, y, task, TASKS), swapped)
+    assert not torch.allclose(terms.kl_weights, naive.kl_weights)
+    torch.testing.assert_close(terms.kl_latents, naive.kl_latents)

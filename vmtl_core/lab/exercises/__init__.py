@@ -1,0 +1,75 @@
+"""Exercises of the chapters: `check("4.2", answer)` judges an answer, `hint("4.2")` helps.
+
+Each chapter has a module here, `chapter_04.py` for chapter 4, with a list `EXERCISES`; it is imported
+when one of its exercises is asked for.
+"""
+
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+
+from vmtl_core.lab.exercises.engine import NUMBER, Exercise, Result, judge
+
+__all__ = ["check", "hint"]
+
+
+def check(number: str, answer: Any) -> Result:
+    """Print whether an answer is right and, if not, which known mistake it is.
+
+    An answer that is not there yet, or that raises, is told so; nothing is raised.
+
+    Args:
+        number: of the exercise, such as "4.2".
+        answer: the function or value that the exercise asks for.
+
+    Returns:
+        The verdict, with `.correct`, `.message` and `.mistake` (the mistake's name, or None).
+
+    Raises:
+        ValueError: if there is no such exercise.
+    """
+    exercise = find(number)
+    result = judge(exercise, answer)
+    print(f"Exercise {exercise.number}: {result.message}")
+    return result
+
+
+def hint(number: str) -> None:
+    """Print the hint of an exercise.
+
+    Raises:
+        ValueError: if there is no such exercise.
+    """
+    exercise = find(number)
+    print(f"Hint for exercise {exercise.number}: {exercise.hint}")
+
+
+def find(number: str) -> Exercise:
+    """The exercise of that number.
+
+    Raises:
+        ValueError: if there is none, with the numbers that exist.
+    """
+    found: dict[str, Exercise] = {}
+    if isinstance(number, str) and NUMBER.fullmatch(number.strip()):
+        number = number.strip()
+        chapter = int(number.split(".")[0])
+        found = {e.number: e for e in exercises(chapter)} if chapter in chapters() else {}
+    if number not in found:
+        known = [e.number for chapter in chapters() for e in exercises(chapter)]
+        raise ValueError(
+            f"`number` must be that of an exercise, a string: {', '.join(known) or 'there is none'}; "
+            f"got {number!r}"
+        )
+    return found[number]
+
+
+def chapters() -> list[int]:
+    """The chapters that have exercises."""
+    names = sorted(module.name for module in iter_modules(__path__))
+    return [int(name[-2:]) for name in names if name.startswith("chapter_")]
+
+
+def exercises(chapter: int) -> list[Exercise]:
+    """The exercises of one chapter."""
+    return list(import_module(f"{__name__}.chapter_{chapter:02d}").EXERCISES)

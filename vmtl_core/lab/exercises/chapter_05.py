@@ -1,0 +1,197 @@
+"""Exercises of chapter 5."""
+
+import torch
+from torch import Tensor
+from torch.distributions import Bernoulli
+
+from vmtl_core.lab.exercises.engine import Exercise, Mistake
+
+
+def stub_5_1(z: Tensor, w: Tensor, y: Tensor) -> Tensor:
+    """(5.2) for one row with label y: z has shape (L, D), w has shape (M, D), log odds z . w."""
+    raise NotImplementedError("your code here")
+
+
+def solution_5_1(z: Tensor, w: Tensor, y: Tensor) -> Tensor:
+    """(5.2) for one row with label y: z has shape (L, D), w has shape (M, D), log odds z . w."""
+    return Bernoulli(logits=z @ w.T).log_prob(y).mean()
+
+
+def cases_5_1() -> list[tuple[Tensor, Tensor, Tensor]]:
+    sizes = [(4, 4, 2), (3, 5, 2), (6, 2, 3)]
+    return [
+        (torch.randn(a, d), 2 * torch.randn(b, d), torch.tensor(float(a % 2))) for a, b, d in sizes
+    ]
+
+
+def pairs_5_1(z: Tensor, w: Tensor, y: Tensor) -> Tensor:
+    few = min(len(z), len(w))
+    return Bernoulli(logits=(z[:few] * w[:few]).sum(-1)).log_prob(y).mean()
+
+
+def averaged_5_1(z: Tensor, w: Tensor, y: Tensor) -> Tensor:
+    return Bernoulli(logits=z @ w.T).log_prob(y).exp().mean().log()
+
+
+def plug_in_5_1(z: Tensor, w: Tensor, y: Tensor) -> Tensor:
+    return Bernoulli(logits=z.mean(0) @ w.mean(0)).log_prob(y)
+
+
+def stub_5_2(rows: Tensor, task: Tensor, sizes: Tensor) -> Tensor:
+    """(5.3), shape (T,): rows (B,) of a batch, their task ids (B,), and all N_t, shape (T,).
+
+    A task without a row in the batch gets 0.
+    """
+    raise NotImplementedError("your code here")
+
+
+def solution_5_2(rows: Tensor, task: Tensor, sizes: Tensor) -> Tensor:
+    """(5.3), shape (T,): rows (B,) of a batch, their task ids (B,), and all N_t, shape (T,).
+
+    A task without a row in the batch gets 0.
+    """
+    counts = torch.bincount(task, minlength=len(sizes)).clamp_min(1)
+    sums = torch.zeros(len(sizes)).index_add(0, task, rows)
+    return sums * sizes / counts
+
+
+def cases_5_2() -> list[tuple[Tensor, Tensor, Tensor]]:
+    return [
+        (torch.randn(5), torch.tensor([0, 1, 1, 0, 1]), torch.tensor([8, 30])),
+        (torch.randn(6), torch.tensor([2, 0, 0, 2, 2, 0]), torch.tensor([4, 7, 9])),
+    ]
+
+
+def sums_5_2(rows: Tensor, task: Tensor, sizes: Tensor) -> Tensor:
+    return torch.zeros(len(sizes)).index_add(0, task, rows)
+
+
+def means_5_2(rows: Tensor, task: Tensor, sizes: Tensor) -> Tensor:
+    counts = torch.bincount(task, minlength=len(sizes)).clamp_min(1)
+    return sums_5_2(rows, task, sizes) / counts
+
+
+def one_scale_5_2(rows: Tensor, task: Tensor, sizes: Tensor) -> Tensor:
+    return sums_5_2(rows, task, sizes) * sizes.sum() / len(rows)
+
+
+EXERCISES = [
+    Exercise(
+        number="5.1",
+        title="The grid of samples",
+        stub=stub_5_1,
+        solution=solution_5_1,
+        cases=cases_5_1,
+        hint="One matrix product gives the log odds of all L x M pairs. The logarithm comes before "
+        "the mean.",
+        mistakes=[
+            Mistake(
+                "pairs",
+                "those are pairs, the first z with the first w and so on, not the full L x M grid "
+                "of (5.2).",
+                pairs_5_1,
+            ),
+            Mistake(
+                "averaged",
+                "that is the log of the averaged probability, which predicts (6.2). The ELBO needs "
+                "the average of the log, (5.2).",
+                averaged_5_1,
+            ),
+            Mistake(
+                "plug_in",
+                "that is the likelihood at the mean z and the mean w; (5.2) is a mean of log "
+                "likelihoods over the posterior.",
+                plug_in_5_1,
+            ),
+        ],
+    ),
+    Exercise(
+        number="5.2",
+        title="Mini-batches",
+        stub=stub_5_2,
+        solution=solution_5_2,
+        cases=cases_5_2,
+        hint="Count with torch.bincount(task, minlength=T), sum with index_add. Mind a count of 0.",
+        mistakes=[
+            Mistake(
+                "unscaled",
+                "you sum the batch's rows without N_t / B_t: against the KL, (5.3) then counts "
+                "too few examples.",
+                sums_5_2,
+            ),
+            Mistake(
+                "means",
+                "that is the mean of a task's rows. (5.3) estimates their sum; with the mean the "
+                "prior counts N_t times as much as it should.",
+                means_5_2,
+            ),
+            Mistake(
+                "one_scale",
+                "you scale every task by N / B. (5.3) has a factor N_t / B_t for each task.",
+                one_scale_5_2,
+            ),
+        ],
+    ),
+    Exercise(
+        number="5.3",
+        title="The fused-lasso law",
+        solution=0.4,
+        tolerance=1e-3,
+        hint="Compute 4 sigma / sqrt(N) first. Sigma is not 1 here.",
+        mistakes=[
+            Mistake(
+                "no_sharing",
+                "that is the distance of the sample means: (5.10) with no shrinkage, as if there "
+                "were no KL.",
+                2.0,
+            ),
+            Mistake(
+                "one_kl",
+                "you counted one of the two KL terms, which gives 2 sigma / sqrt(N); in (5.10) "
+                "each task is drawn to the other.",
+                1.2,
+            ),
+            Mistake(
+                "no_root",
+                "you divided by N where (5.10) has the square root of N: it is the standard "
+                "error that sets the scale, not the variance.",
+                2.0 - 8 / 25,
+            ),
+            Mistake(
+                "collapse",
+                "the posteriors collapse only where the distance is below 4 sigma / sqrt(N) of "
+                "(5.10). Compare the two again.",
+                0.0,
+            ),
+        ],
+    ),
+    Exercise(
+        number="5.4",
+        title="A careless batch",
+        solution="b",
+        hint="What does a task that is missing from a batch contribute, and what doesn't it "
+        "contribute? See (5.3b).",
+        mistakes=[
+            Mistake(
+                "a",
+                "unbiased it is only given that the task is in the batch. Here a task is missing "
+                "more often than not, and then its likelihood counts 0 while its KL counts in "
+                "full; see (5.3b).",
+                "a",
+            ),
+            Mistake(
+                "c",
+                "N_t / B_t makes up for the rows of the task that are missing, not for the "
+                "batches that hold none of them; see (5.3b). The likelihood is too small, not "
+                "too large.",
+                "c",
+            ),
+            Mistake(
+                "d",
+                "Adam ignores a factor on the whole objective. Here the factor sits on the "
+                "likelihood alone, so the balance with the KL shifts; see (5.3b).",
+                "d",
+            ),
+        ],
+    ),
+]

@@ -1,0 +1,192 @@
+"""What an exercise is, and how an answer is judged.
+
+The naming rule, which a test holds for every chapter. For exercise 4.2,
+
+- the chapter's module `chapter_04.py` has the functions `stub_4_2` and `solution_4_2`;
+- in the notebook both are called `answer_4_2`: a code cell holds the stub (or `answer_4_2 = ...` for
+  a value), a code cell calls `check("4.2", answer_4_2)`, and the code block of a folded
+  `<details>` holds the solution. But for the name they are the module's functions: the same
+  statements, docstring and comments (line breaks may differ).
+
+An exercise about a value or a choice has a number, a tensor, a tuple or a string such as "b" for its
+solution, and `stub=None`, `cases=None`.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from vmtl_core._checks import require
+from vmtl_core._random import forked
+from vmtl_core.lab.exercises.compare import describe, difference, direction
+
+NUMBER = re.compile(r"[1-9]\d*\.[1-9]\d*")
+UNSOLVED = (None, ..., NotImplemented)
+Cases = Callable[[], list[tuple[Any, ...]]]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong answer that is known, and what to say to it.
+
+    Args:
+        name: a short name, such as "convex".
+        message: what the answer is and why it is not what was asked; names an equation.
+        answer: the wrong function or value.
+    """
+
+    name: str
+    message: str
+    answer: Any
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise: what the notebook holds, the right answer and the known wrong ones.
+
+    Args:
+        number: "4.2" is the second of chapter 4.
+        title: a few words.
+        stub: the function that the notebook holds; None where the answer is a value.
+        solution: the right function or value.
+        mistakes: at least two; the first that an answer agrees with on all cases is named.
+        cases: function that makes the inputs, a list of tuples of arguments; called anew for every
+            answer, with torch seeded and in float64. None where the answer is a value.
+        hint: what `hint` prints.
+        tolerance: relative and absolute, of every number.
+
+    Raises:
+        ValueError: if these do not fit together.
+    """
+
+    number: str
+    title: str
+    solution: Any
+    mistakes: Sequence[Mistake]
+    hint: str
+    stub: Callable[..., Any] | None = None
+    cases: Cases | None = None
+    tolerance: float = 1e-6
+
+    def __post_init__(self) -> None:
+        require(
+            NUMBER.fullmatch(self.number) is not None,
+            f"`number` must look like '4.2'; got {self.number!r}",
+        )
+        given = (self.stub is not None, self.cases is not None)
+        require(
+            given == (self.is_code, self.is_code),
+            f"exercise {self.number}: `stub` and `cases` belong to a solution that is a function, "
+            "and to no other",
+        )
+
+    @property
+    def is_code(self) -> bool:
+        """Whether a function is asked for; else a value or a choice."""
+        return callable(self.solution)
+
+    def inputs(self) -> list[tuple[Any, ...]]:
+        """The cases, made anew, so that an answer that changes its arguments harms nobody."""
+        if self.cases is None:
+            return []
+        with forked(0, torch.device("cpu")), _float64():
+            return self.cases()
+
+
+@dataclass(frozen=True)
+class Result:
+    """What `check` found: `correct`, the `message` it printed, the name of the `mistake` or None."""
+
+    number: str
+    correct: bool
+    message: str
+    mistake: str | None = None
+    solved: bool = True
+
+    def _ipython_display_(self) -> None:
+        """Nothing: the message has been printed."""
+
+
+def judge(exercise: Exercise, answer: Any) -> Result:
+    """Compare an answer with the solution, then with every known mistake. Never raises."""
+    number = exercise.number
+    unsolved = Result(
+        number, False, f'not solved yet. hint("{number}") gives a hint.', solved=False
+    )
+    if _is_unsolved(answer):
+        return unsolved
+    if callable(answer) != exercise.is_code:
+        wanted = "a function" if exercise.is_code else "a value, not a function"
+        return Result(number, False, f"the answer is {wanted}; got {describe(answer)}.")
+    try:
+        found = _evaluate(exercise, answer)
+    except NotImplementedError:
+        return unsolved
+    except Exception as error:
+        text = f"your function raises {type(error).__name__}: {error}\nHint: {exercise.hint}"
+        return Result(number, False, text)
+    if any(_is_unsolved(value) for value in found):
+        return unsolved
+    wrong = _first_difference(exercise, found, exercise.solution)
+    if wrong is None:
+        return Result(number, True, "correct.")
+    for mistake in exercise.mistakes:
+        if _first_difference(exercise, found, mistake.answer) is None:
+            return Result(number, False, f"not right: {mistake.message}", mistake.name)
+    return Result(number, False, f"not right: {_explain(exercise, found, wrong)}")
+
+
+def _is_unsolved(value: Any) -> bool:
+    return any(value is mark for mark in UNSOLVED)
+
+
+def _evaluate(exercise: Exercise, answer: Any) -> list[Any]:
+    """The answer's value on every case, or the value itself; stops at a missing one."""
+    if exercise.cases is None:
+        return [answer]
+    values: list[Any] = []
+    with _float64():
+        for case in range(len(exercise.inputs())):
+            arguments = exercise.inputs()[case]
+            with forked(case, torch.device("cpu")):
+                values.append(answer(*arguments))
+            if _is_unsolved(values[-1]):
+                break
+    return values
+
+
+@contextmanager
+def _float64() -> Iterator[None]:
+    """Tensors made inside are float64, and gradients are recorded."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.enable_grad():
+            yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def _first_difference(exercise: Exercise, found: list[Any], other: Any) -> tuple[int, str] | None:
+    """The first case in which `found` is not what `other` gives, and how; None if they agree."""
+    for case, (value, wanted) in enumerate(zip(found, _evaluate(exercise, other), strict=True)):
+        text = difference(value, wanted, exercise.tolerance)
+        if text is not None:
+            return case, text
+    return None
+
+
+def _explain(exercise: Exercise, found: list[Any], wrong: tuple[int, str]) -> str:
+    """What to say to an answer that is no known mistake; the solution of a value is not given away."""
+    if not exercise.is_code:
+        if isinstance(exercise.solution, str):
+            answers = {exercise.solution, *(m.answer for m in exercise.mistakes)}
+            return f"answer with one of {', '.join(sorted(map(repr, answers)))}."
+        return direction(found[0], exercise.solution, exercise.tolerance)
+    case, text = wrong
+    arguments = ", ".join(describe(argument) for argument in exercise.inputs()[case])
+    return f"{text}\nThat was case {case + 1} of {len(found)}, with arguments {arguments}."

@@ -1,0 +1,200 @@
+"""Figures of chapter 2: what a task's prior can be made of."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from torch import Tensor
+
+from vmtl_core.lab.metrics import mean_and_interval
+from vmtl_core.lab.plots.style import (
+    BLACK,
+    BLUE,
+    COLOURS,
+    GREEN,
+    INK,
+    LINES,
+    MARKERS,
+    ORANGE,
+    VERMILLION,
+    use_style,
+)
+
+
+class Block(NamedTuple):
+    """The shape of one family's parameters: a table for each task, one behind the other."""
+
+    title: str
+    tasks: int
+    rows: tuple[int, str]
+    """How many, and what they are."""
+    columns: tuple[int, str]
+
+
+def shapes(blocks: Sequence[Block]) -> Figure:
+    """Tables stacked in depth: one sheet a task."""
+    use_style()
+    figure, axes = plt.subplots(
+        1, len(blocks), figsize=(3.1 * len(blocks), 3.0), layout="constrained"
+    )
+    for axis, block in zip(axes, blocks, strict=True):
+        _sheets(axis, block)
+    plt.close(figure)
+    return figure
+
+
+def _sheets(axis: Axes, block: Block) -> None:
+    (rows, row_name), (columns, column_name) = block.rows, block.columns
+    shift = 0.55
+    for task in reversed(range(block.tasks)):
+        for row in range(rows):
+            for column in range(columns):
+                corner = (column + shift * task, rows - 1 - row + shift * task)
+                colour = COLOURS[task % len(COLOURS)]
+                sheet = Rectangle(corner, 1, 1, facecolor="white", edgecolor=colour, lw=1.6)
+                axis.add_patch(sheet)
+        right, top = columns + shift * task, rows + shift * task
+        axis.text(right + 0.15, top - 0.45, f"task {task}", fontsize=8, color=INK, va="center")
+    axis.text(columns / 2, -0.3, f"{columns} {column_name}", ha="center", va="top")
+    axis.text(-0.3, rows / 2, f"{rows} {row_name}", ha="right", va="center", rotation=90)
+    deep = shift * (block.tasks - 1)
+    axis.set_xlim(-1.2, columns + deep + 1.8)
+    axis.set_ylim(-1.2, rows + deep + 0.4)
+    axis.set_aspect("equal")
+    axis.axis("off")
+    axis.set_title(block.title)
+
+
+class Belief(NamedTuple):
+    """Prior and posterior of one task under one way of sharing, densities on a grid."""
+
+    title: str
+    prior: Tensor
+    posterior: Tensor
+
+
+def four_priors(w: Tensor, likelihood: Tensor, beliefs: Sequence[Belief], truth: float) -> Figure:
+    """The same data under several priors, one panel each; the true weight as a vertical line."""
+    use_style()
+    figure, axes = plt.subplots(
+        1, len(beliefs), figsize=(2.6 * len(beliefs), 2.8), sharey=True, layout="constrained"
+    )
+    for axis, belief in zip(axes, beliefs, strict=True):
+        axis.fill_between(w, belief.prior, color=BLACK, alpha=0.2, label="prior")
+        axis.plot(w, likelihood, color=ORANGE, ls="--", label="likelihood, scaled")
+        axis.plot(w, belief.posterior, color=BLUE, label="posterior")
+        axis.axvline(truth, color=VERMILLION, ls=":", label="truth")
+        axis.set_title(belief.title)
+        axis.set_xlabel("w")
+    axes[0].set_ylabel("density")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    plt.close(figure)
+    return figure
+
+
+class WidthSweep(NamedTuple):
+    """Held-out scores against the transfer width, on data with one between-task sd."""
+
+    between_sd: float
+    with_base: Tensor
+    """(widths, seeds)."""
+    without_base: Tensor
+    alone: Tensor
+    """No sharing, (seeds,)."""
+
+
+def transfer_widths(widths: Sequence[float], sweeps: Sequence[WidthSweep]) -> Figure:
+    """Held-out negative log-likelihood against delta, one panel for each between-task sd."""
+    use_style()
+    figure, axes = plt.subplots(
+        1, len(sweeps), figsize=(3.3 * len(sweeps), 3.4), sharey=True, layout="constrained"
+    )
+    for axis, sweep in zip(axes, sweeps, strict=True):
+        places = range(len(widths))
+        axis.axhline(sweep.alone.mean(), color=BLACK, lw=1.2, label="no sharing")
+        for values, colour, dash, name in (
+            (sweep.with_base, BLUE, "o-", "mixture with base prior"),
+            (sweep.without_base, VERMILLION, "s--", "mixture without"),
+        ):
+            found = [mean_and_interval(row) for row in values]
+            means = [f.mean for f in found]
+            axis.plot(places, means, dash, color=colour, ms=4, label=name)
+            axis.fill_between(
+                places,
+                [f.low for f in found],
+                [f.high for f in found],
+                color=colour,
+                alpha=0.15,
+                lw=0,
+            )
+        axis.set_xticks(places, [f"{width:g}" for width in widths], fontsize=8)
+        axis.set_xlabel("transfer width δ")
+        axis.set_title(f"between-task sd {sweep.between_sd:g}")
+        axis.set_ylim(0.8, 3.4)
+    axes[0].set_ylabel("held-out negative log-likelihood")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    plt.close(figure)
+    return figure
+
+
+def counted(times: Sequence[int], coverage: Sequence[float], wanted: float) -> Figure:
+    """Coverage of a nominal interval against how often the same data are counted."""
+    use_style()
+    figure, axis = plt.subplots(figsize=(4.6, 2.9), layout="constrained")
+    axis.plot(times, coverage, "o-", color=BLUE, label="share of truths inside")
+    axis.axhline(wanted, color=BLACK, ls="--", lw=1.2, label="what the interval claims")
+    axis.set_xticks(times)
+    axis.set_ylim(0, 1)
+    axis.set_xlabel("times the same data are counted")
+    axis.legend()
+    plt.close(figure)
+    return figure
+
+
+def scores(groups: Mapping[str, Mapping[str, Tensor]]) -> Figure:
+    """Dots with 95 % intervals over seeds, one panel a setting: title -> method -> (seeds,)."""
+    use_style()
+    figure, axes = plt.subplots(
+        1, len(groups), figsize=(4.3 * len(groups), 2.6), sharey=True, layout="constrained"
+    )
+    for axis, (title, methods) in zip(axes, groups.items(), strict=True):
+        for place, values in enumerate(methods.values()):
+            found = mean_and_interval(values)
+            bars = [[found.mean - found.low], [found.high - found.mean]]
+            axis.errorbar(
+                [found.mean],
+                [place],
+                xerr=bars,
+                fmt=MARKERS[place],
+                color=COLOURS[place],
+                capsize=3,
+            )
+            axis.plot(values, [place + 0.25] * len(values), "|", color=COLOURS[place], ms=7)
+        axis.set_yticks(range(len(methods)), list(methods))
+        axis.set_title(title)
+        axis.set_xlabel("held-out negative log-likelihood")
+    axes[0].invert_yaxis()
+    plt.close(figure)
+    return figure
+
+
+def collapse(steps: Sequence[int], scales: Mapping[str, Sequence[float]], floor: float) -> Figure:
+    """Posterior standard deviation over the steps of a fit: name -> values."""
+    use_style()
+    figure, axis = plt.subplots(figsize=(5.4, 3.0), layout="constrained")
+    for place, (name, values) in enumerate(scales.items()):
+        colour = (VERMILLION, BLUE, GREEN)[place]
+        axis.plot(steps, values, color=colour, ls=LINES[place], marker=MARKERS[place], label=name)
+    axis.axhline(floor, color=BLACK, ls="--", lw=1.2, label="if both tasks were one")
+    axis.set_yscale("log")
+    ticks = [0.03, 0.1, 0.3]
+    axis.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axis.minorticks_off()
+    axis.set_xlabel("step")
+    axis.set_ylabel("sd of q(w)")
+    axis.legend(loc="center right")
+    plt.close(figure)
+    return figure

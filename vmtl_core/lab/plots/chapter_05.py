@@ -1,0 +1,102 @@
+"""Figures of chapter 5: the base prior's width, the echo chamber, the three sources compared."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from vmtl_core.lab.metrics import mean_and_interval
+from vmtl_core.lab.plots.style import BLACK, BLUE, GREEN, ORANGE, VERMILLION, use_style
+
+SOURCES = {
+    "default": (GREEN, "D"),
+    "own": (BLUE, "o"),
+    "previous": (ORANGE, "s"),
+    "joint": (VERMILLION, "^"),
+}
+GREY = "0.6"
+
+
+def learned_base(weak: Tensor, half_normal: Tensor, truth: float = 1.0) -> Figure:
+    """Learned sd of the base prior under two hyperpriors, one line a data set; each (R,)."""
+    use_style()
+    figure, axis = plt.subplots(figsize=(4.6, 3.0), layout="constrained")
+    for pair in zip(half_normal.tolist(), weak.tolist(), strict=True):
+        axis.plot([0, 1], pair, color=BLUE, marker="o", lw=1)
+    axis.axhline(truth, color=BLACK, ls="--", lw=1)
+    axis.set_xticks([0, 1], ["half-normal on $s_0$", "normal on $\\log s_0$"])
+    axis.set(xlim=(-0.4, 1.4), ylim=(0, 1.1 * truth), ylabel="learned $s_0$")
+    plt.close(figure)
+    return figure
+
+
+def echo_chamber(
+    delta: Tensor,
+    gaps: Mapping[str, Tensor],
+    law: Tensor,
+    steps: Tensor,
+    sds: Mapping[str, Sequence[float]],
+    pooled_sd: float,
+) -> Figure:
+    """Two tasks, three sources: distance of the means (top), sd during the fit (bottom).
+
+    Args:
+        delta: distances of the sample means, (P,).
+        gaps: distances of the posterior means for each of the sources, (P,).
+        law: what (5.10) says for "joint", (P,).
+        steps: when the sd was looked at, (R,).
+        sds: posterior sd at these steps for each of the sources.
+        pooled_sd: that of all data counted once.
+    """
+    use_style()
+    figure, axes = plt.subplots(
+        2, len(gaps), figsize=(8.4, 4.8), sharey="row", sharex="row", layout="constrained"
+    )
+    for (top, bottom), (name, gap) in zip(axes.T, gaps.items(), strict=True):
+        colour, marker = SOURCES[name]
+        top.plot(delta, delta, color=GREY, ls=":")
+        if name == "joint":
+            top.plot(delta, law, color=BLACK, lw=1)
+        top.plot(delta, gap, color=colour, marker=marker, ls="none", ms=4)
+        top.set(title=f'sources="{name}"', xlabel="distance of sample means")
+        bottom.plot(steps, sds[name], color=colour, marker=marker, ms=4)
+        bottom.axhline(pooled_sd, color=BLACK, ls="--", lw=1)
+        bottom.set(xlabel="step", ylim=(0, None))
+    axes[0, 0].text(1.05, 1.25, "no shrinkage", color="0.4", rotation=38, ha="center", fontsize=8)
+    axes[0, 0].set_ylabel("of posterior means")
+    axes[1, 0].set_ylabel("posterior sd at 0.8")
+    plt.close(figure)
+    return figure
+
+
+def sources_compared(loss: Mapping[str, Tensor], surprise: Mapping[str, Tensor]) -> Figure:
+    """Score and honesty of every variant, means over data sets with intervals; (R,) each."""
+    use_style()
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(8.4, 2.8), sharey=True, layout="constrained"
+    )
+    for row, name in enumerate(loss):
+        _interval(left, loss[name], row, name)
+        _interval(right, surprise[name], row, name)
+    labels = [name if name == "default" else f"{name}, pure mixture" for name in loss]
+    left.set_yticks(range(len(labels)), labels)
+    left.invert_yaxis()
+    left.set_xlabel("held-out negative log score (nats)")
+    right.axvline(1, color=BLACK, ls="--", lw=1)
+    right.set_xscale("log")
+    right.set_xticks([1, 2, 5, 10], ["1", "2", "5", "10"])
+    right.minorticks_off()
+    right.set_xlabel("surprise")
+    plt.close(figure)
+    return figure
+
+
+def _interval(axis: Axes, values: Tensor, row: int, source: str) -> None:
+    """Small marks for the data sets, a large one with a 95 % interval for their mean."""
+    colour, marker = SOURCES[source]
+    mean = mean_and_interval(values)
+    axis.plot(values, [row] * len(values), color=BLACK, marker="|", ls="none", ms=7, alpha=0.6)
+    axis.plot([max(mean.low, 0.5), mean.high], [row, row], color=colour)
+    axis.plot([mean.mean], [row], color=colour, marker=marker)
