@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from vmtl_core._rows import rows_per_task
+
 
 def require(condition: bool, message: str) -> None:
     """Raise `ValueError(message)` unless `condition` holds."""
@@ -36,7 +38,8 @@ def positive_number(name: str, value: Any) -> float:
         number = float(value)
     except (TypeError, ValueError, RuntimeError):
         raise ValueError(f"`{name}` must be a number > 0; got {value!r}") from None
-    require(number > 0, f"`{name}` must be > 0; got {number:g}")
+    if not number > 0:  # no `require`: under torch.compile a number may have no text
+        raise ValueError(f"`{name}` must be > 0; got {number:g}")
     return number
 
 
@@ -122,7 +125,7 @@ def table(x: Tensor, task: Tensor, y: Tensor | None = None) -> None:
 
 def sizes_match(task_sizes: Tensor, task: Tensor) -> None:
     """Raise unless `task` is the whole table that `task_sizes` describes."""
-    counts = torch.bincount(task, minlength=len(task_sizes))
+    counts = rows_per_task(task, len(task_sizes))
     empty = (counts == 0).nonzero().flatten().tolist()
     require(
         not empty,

@@ -182,7 +182,7 @@ def mixture_kl(
 
 
 def mixture_log_prob(value: Tensor, components: Distribution, log_weights: Tensor) -> Tensor:
-    """log sum_k a_k p_k(value), shape (S, A), for values (S, A, *event)."""
+    """log sum_k a_k p_k(value), shape (S, A), for values (S, A, *event). Equation (3.6)."""
     event_dims = len(components.event_shape)
     each = components.log_prob(value.unsqueeze(value.ndim - event_dims))
     return (log_weights + each).logsumexp(-1)
@@ -292,8 +292,8 @@ def _pairwise_kl(
 
 
 def _gaussian_all_pairs(mean: Tensor, scale: Tensor, means: Tensor, scales: Tensor) -> Tensor:
-    """(*A, D) against (K, D): (*A, K). Means are centred first, against cancellation."""
-    centre = means.mean(0).detach()
+    """(*A, D) against (K, D): (*A, K). Means are centred on their median first, against cancellation."""
+    centre = means.median(0).values.detach()
     mean, means = mean - centre, means - centre
     precision = scales.square().reciprocal()
     quadratic = (scale.square() + mean.square()) @ precision.T - 2 * mean @ (means * precision).T

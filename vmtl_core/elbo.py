@@ -10,6 +10,7 @@ from torch.distributions import Distribution
 from vmtl_core import _checks
 from vmtl_core._checks import one_of, positive_int, require
 from vmtl_core._random import seeded
+from vmtl_core._rows import rows_per_task
 from vmtl_core.bundle import Bundle, Encodings, as_rows, draw
 from vmtl_core.distributions import detach, example
 from vmtl_core.divergences import METHODS, mixture_kl, pairwise_kl, responsibilities
@@ -295,7 +296,7 @@ class MultiTaskELBO(nn.Module):
 
     def _per_task(self, rows: Tensor, task: Tensor) -> Tensor:
         """Sum the rows of each task and scale by N_t / B_t, (T,). Equation (5.3)."""
-        counts = torch.bincount(task, minlength=self.tasks).clamp_min(1)
+        counts = rows_per_task(task, self.tasks).clamp_min(1)
         sums = rows.new_zeros(self.tasks).index_add(0, task, rows)
         return sums * (self.task_sizes / counts).to(rows.dtype)
 
@@ -311,7 +312,7 @@ class MultiTaskELBO(nn.Module):
     def check(self, x: Tensor, y: Tensor, task: Tensor) -> None:
         """Raise `ValueError` unless x, y and task are a batch this model can take."""
         _checks.long_format(self.tasks, x, task, y)
-        counts = torch.bincount(task, minlength=self.tasks)
+        counts = rows_per_task(task, self.tasks)
         over = (counts > self.task_sizes).nonzero().flatten().tolist()
         require(
             not over,

@@ -81,7 +81,7 @@ def tempered_log_softmax(scores: Tensor, temperature: float) -> Tensor:
     """log softmax(scores / temperature) over the last dimension, safe for any temperature > 0."""
     below_top = scores - scores.amax(-1, keepdim=True).detach()
     scaled = below_top / temperature
-    if math.isinf(temperature):  # -inf / inf is NaN: an excluded entry stays excluded
+    if temperature == math.inf:  # -inf / inf is NaN: an excluded entry stays excluded
         scaled = scaled.masked_fill(scores == -math.inf, -math.inf)
     return torch.log_softmax(scaled, -1)
 
@@ -152,13 +152,15 @@ class GumbelSoftmaxMixing(nn.Module):
 
     def log_hyperprior(self) -> Tensor:
         """Sum over the admitted entries of log N(log pi; its start, 1), a scalar."""
-        return log_normal_density((self.logits - self.start)[~self.excluded])
+        away = (self.logits - self.start).masked_fill(self.excluded, 0.0)
+        return log_normal_density(away, entries=away.numel() - self.tasks)
 
 
-def log_normal_density(value: Tensor, scale: float = 1.0) -> Tensor:
-    """Sum of log N(value; 0, scale^2)."""
+def log_normal_density(value: Tensor, scale: float = 1.0, entries: int | None = None) -> Tensor:
+    """Sum of log N(value; 0, scale^2); `entries` is how many there are, the rest being masked, 0."""
     constant = math.log(scale) + 0.5 * math.log(2 * math.pi)
-    return -0.5 * (value / scale).square().sum() - constant * value.numel()
+    count = value.numel() if entries is None else entries
+    return -0.5 * (value / scale).square().sum() - constant * count
 
 
 def constant(value: float) -> Schedule:

@@ -18,7 +18,8 @@ from vmtl_core._checks import (
     sizes,
     table,
 )
-from vmtl_core.distributions import gaussian
+from vmtl_core._rows import place_in_task, rows_per_task
+from vmtl_core.distributions import gaussian, map_parameters
 
 SMALLEST_SCALE = 1e-5
 
@@ -107,6 +108,11 @@ class GaussianEncoder(nn.Module):
 
         The same as picking those out of `forward`, without the work of the other T - 1 encoders.
         """
+        if torch.compiler.is_compiling():  # the padded shape depends on the data
+            every = self(x)
+            return map_parameters(
+                every, lambda t: t[task, torch.arange(len(task), device=t.device)]
+            )
         rows, place = self._flat(x), place_in_task(task, self.tasks)
         padded = rows.new_zeros(self.tasks, int(place.max()) + 1, rows.shape[1])
         padded[task, place] = rows
@@ -132,15 +138,6 @@ class GaussianEncoder(nn.Module):
         """Means, then raw standard deviations, side by side; contiguous, softplus is slow else."""
         loc, raw = (half.contiguous() for half in h.split(self.latent_features, -1))
         return gaussian(loc, F.softplus(raw) + SMALLEST_SCALE, (self.latent_features,))
-
-
-def place_in_task(task: Tensor, tasks: int) -> Tensor:
-    """0 for the first row of every task, 1 for its second, ...; shape (B,)."""
-    order = task.argsort(stable=True)
-    sizes = torch.bincount(task, minlength=tasks)
-    first = sizes.cumsum(0) - sizes
-    count = torch.arange(len(task), device=task.device)
-    return torch.empty_like(order).scatter(0, order, count - first[task[order]])
 
 
 class AmortizedWeights(nn.Module):
@@ -218,7 +215,7 @@ def class_means(x: Tensor, y: Tensor, task: Tensor, tasks: int, classes: int) ->
     features = x.reshape(len(x), -1)
     cell = task * classes + labels
     sums = features.new_zeros(tasks * classes, features.shape[1]).index_add(0, cell, features)
-    counts = torch.bincount(cell, minlength=tasks * classes).to(x.dtype)
+    counts = rows_per_task(cell, tasks * classes).to(x.dtype)
     sums, counts = sums.view(tasks, classes, -1), counts.view(tasks, classes, 1)
     absent = (counts.sum(0).flatten() == 0).nonzero().flatten().tolist()
     require(not absent, f"`y` must hold every class 0...{classes - 1}; {absent} have no example")

@@ -21,7 +21,14 @@ from vmtl_core._checks import (
     require,
     sizes,
 )
-from vmtl_core.distributions import concatenate, example, gaussian, widen
+from vmtl_core.distributions import (
+    can_rebuild,
+    concatenate,
+    example,
+    gaussian,
+    map_parameters,
+    widen,
+)
 from vmtl_core.mixing import GumbelSoftmaxMixing, log_normal_density
 
 BASE_PRIORS = ("standard", "learned")
@@ -72,9 +79,12 @@ class BasePrior(nn.Module):
         ValueError: for another `kind` or a Distribution of the wrong shape.
     """
 
+    like: Tensor
+
     def __init__(self, kind: str | Distribution, event_shape: Sequence[int]):
         super().__init__()
         self.given, self.event_shape = kind, sizes("event_shape", event_shape)
+        self.register_buffer("like", torch.zeros(()), persistent=False)
         if isinstance(kind, Distribution):
             require(
                 kind.batch_shape == () and tuple(kind.event_shape) == self.event_shape,
@@ -90,7 +100,10 @@ class BasePrior(nn.Module):
     def forward(self) -> Distribution:
         """Batch shape (1,)."""
         if isinstance(self.given, Distribution):
-            return self.given.expand(torch.Size((1,)))
+            given = self.given
+            if can_rebuild(given):
+                given = map_parameters(given, lambda t: t.to(self.like))
+            return given.expand(torch.Size((1,)))
         return gaussian(self.loc[None], self.log_scale.exp()[None], self.event_shape)
 
     def log_hyperprior(self) -> Tensor:

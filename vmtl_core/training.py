@@ -13,6 +13,7 @@ from tqdm import tqdm
 from vmtl_core import _checks
 from vmtl_core._checks import positive_finite, positive_int, require
 from vmtl_core._random import forked
+from vmtl_core._rows import place_in_task
 from vmtl_core.elbo import ELBOTerms, MultiTaskELBO
 from vmtl_core.mixing import Schedule, constant
 
@@ -222,10 +223,9 @@ class Batches:
             return slice(None)
         key = self.task + torch.rand(len(self.task), dtype=torch.float64, device=self.task.device)
         order = key.argsort()
-        sizes = torch.bincount(self.task, minlength=len(self.counts))
-        first = sizes.cumsum(0) - sizes
-        place = torch.arange(len(order), device=order.device) - first[self.task[order]]
-        return order[place < self.counts[self.task[order]]]
+        shuffled = self.task[order]
+        place = place_in_task(shuffled, len(self.counts))
+        return order[place < self.counts[shuffled]]
 
 
 def _check_data(model: MultiTaskELBO, x: Tensor, y: Tensor, task: Tensor, seed: int) -> None:

@@ -44,6 +44,7 @@ def test_log_score_is_the_log_of_the_mixture_per_example() -> None:
 
 
 def test_coverage_is_central_and_two_sided() -> None:
+    """(6.5) a target in either tail is outside."""
     y = torch.tensor([-1.7, -1.6, 0.0, 1.6, 1.7])  # the interval ends at 1.645, not at 1.282
     assert metrics.coverage(standard(5), y).item() == pytest.approx(0.6)
     assert metrics.coverage(standard(5), y, level=0.8).item() == pytest.approx(0.2)
@@ -78,6 +79,7 @@ def test_one_and_two_columns_agree() -> None:
 
 
 def test_calibration_error_weighs_bins_by_their_rows() -> None:
+    """(6.7) sum_b N_b / N |accuracy_b - confidence_b|, not the mean over bins."""
     p = torch.tensor([0.95] * 8 + [0.55] * 2)
     y = torch.tensor([1.0] * 4 + [0.0] * 4 + [1.0, 0.0])
     # |0.5 - 0.95| for 8 rows, |0.5 - 0.55| for 2; unweighted bins give 0.25.

@@ -46,7 +46,9 @@ def test_prior_is_drawn_without_the_receivers_own_posterior() -> None:
         posterior(4), matrix, matrix, posterior(3), torch.zeros(3, 2), receivers=(0, 2)
     )
     for t, axis in zip((0, 2), figure.axes, strict=True):
-        labels = [text.get_text() for text in axis.get_legend().get_texts()]
+        legend = axis.get_legend()
+        assert legend is not None
+        labels = [text.get_text() for text in legend.get_texts()]
         assert len(labels) == 3
         assert not any(label.startswith(f"task {t}:") for label in labels)
         assert len(axis.patches) == 4

@@ -14,7 +14,7 @@ from vmtl_core.lab.widgets import _base
 from vmtl_core.lab.widgets._noise import gumbel, uniforms
 
 Call = Callable[..., Any]
-WIDGETS = ["temperature"]
+WIDGETS = ["kl", "temperature"]
 CALL = """async ([module, name, given]) => {
   const out = (await import(`./${module}.js`))[name](...given);
   return JSON.parse(JSON.stringify(out, (_, v) => ArrayBuffer.isView(v) ? [...v] : v === -Infinity ? '-inf' : v));

@@ -70,7 +70,7 @@ def log_score(distribution: Distribution, y: Tensor) -> Tensor:
 def coverage(distribution: Distribution, y: Tensor, level: float = 0.9) -> Tensor:
     """Share of held-out targets inside their central predictive interval; ``level`` is ideal.
 
-    A target is inside if (1 - level)/2 <= cdf(y) <= (1 + level)/2.
+    Equation (6.5): a target is inside if (1 - level)/2 <= cdf(y) <= (1 + level)/2.
 
     Args:
         distribution: continuous, with a ``cdf``, of batch shape ``(N,)``.
@@ -127,9 +127,9 @@ def brier(probs: Tensor, y: Tensor) -> Tensor:
 
 
 def expected_calibration_error(probs: Tensor, y: Tensor, bins: int = 10) -> Tensor:
-    """Mean over rows of |accuracy - confidence| of the row's bin, from 0 to 1; to be minimised.
+    """Mean over rows of the gap between a bin's accuracy and confidence, 0 to 1; to be minimised.
 
-    Confidence is the probability of the most probable class; bins are of equal width on [0, 1],
+    Equation (6.7). Confidence is the probability of the most probable class; bins are of equal width on [0, 1],
     each open below and closed above.
 
     Args:

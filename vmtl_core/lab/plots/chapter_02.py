@@ -15,7 +15,6 @@ from vmtl_core.lab.plots.style import (
     BLUE,
     COLOURS,
     GREEN,
-    INK,
     LINES,
     MARKERS,
     ORANGE,
@@ -42,27 +41,28 @@ def shapes(blocks: Sequence[Block]) -> Figure:
     )
     for axis, block in zip(axes, blocks, strict=True):
         _sheets(axis, block)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles[::-1], labels[::-1], loc="outside lower center", ncols=len(handles))
     plt.close(figure)
     return figure
 
 
 def _sheets(axis: Axes, block: Block) -> None:
     (rows, row_name), (columns, column_name) = block.rows, block.columns
-    shift = 0.55
+    shift = 0.45
     for task in reversed(range(block.tasks)):
+        colour = COLOURS[task % len(COLOURS)]
         for row in range(rows):
             for column in range(columns):
                 corner = (column + shift * task, rows - 1 - row + shift * task)
-                colour = COLOURS[task % len(COLOURS)]
                 sheet = Rectangle(corner, 1, 1, facecolor="white", edgecolor=colour, lw=1.6)
                 axis.add_patch(sheet)
-        right, top = columns + shift * task, rows + shift * task
-        axis.text(right + 0.15, top - 0.45, f"task {task}", fontsize=8, color=INK, va="center")
-    axis.text(columns / 2, -0.3, f"{columns} {column_name}", ha="center", va="top")
-    axis.text(-0.3, rows / 2, f"{rows} {row_name}", ha="right", va="center", rotation=90)
+        sheet.set_label(f"task {task}")
+    axis.text(columns / 2, -0.2, f"{columns} {column_name}", ha="center", va="top")
+    axis.text(-0.2, rows / 2, f"{rows} {row_name}", ha="right", va="center", rotation=90)
     deep = shift * (block.tasks - 1)
-    axis.set_xlim(-1.2, columns + deep + 1.8)
-    axis.set_ylim(-1.2, rows + deep + 0.4)
+    axis.set_xlim(-1.0, columns + deep + 0.2)
+    axis.set_ylim(-1.0, rows + deep + 0.2)
     axis.set_aspect("equal")
     axis.axis("off")
     axis.set_title(block.title)
@@ -154,15 +154,21 @@ def counted(times: Sequence[int], coverage: Sequence[float], wanted: float) -> F
     return figure
 
 
-def scores(groups: Mapping[str, Mapping[str, Tensor]]) -> Figure:
-    """Dots with 95 % intervals over seeds, one panel a setting: title -> method -> (seeds,)."""
+def gains(groups: Mapping[str, Mapping[str, Tensor]], reference: str) -> Figure:
+    """Paired gains over a reference method with 95 % intervals over seeds, one panel a setting.
+
+    Args:
+        groups: title -> method -> held-out negative log-likelihoods, (seeds,).
+        reference: the method that the others are compared with; the zero line.
+    """
     use_style()
     figure, axes = plt.subplots(
-        1, len(groups), figsize=(4.3 * len(groups), 2.6), sharey=True, layout="constrained"
+        1, len(groups), figsize=(4.3 * len(groups), 2.4), sharex=True, layout="constrained"
     )
     for axis, (title, methods) in zip(axes, groups.items(), strict=True):
-        for place, values in enumerate(methods.values()):
-            found = mean_and_interval(values)
+        others = {name: methods[reference] - v for name, v in methods.items() if name != reference}
+        for place, gain in enumerate(others.values()):
+            found = mean_and_interval(gain)
             bars = [[found.mean - found.low], [found.high - found.mean]]
             axis.errorbar(
                 [found.mean],
@@ -172,11 +178,12 @@ def scores(groups: Mapping[str, Mapping[str, Tensor]]) -> Figure:
                 color=COLOURS[place],
                 capsize=3,
             )
-            axis.plot(values, [place + 0.25] * len(values), "|", color=COLOURS[place], ms=7)
-        axis.set_yticks(range(len(methods)), list(methods))
+            axis.plot(gain, [place + 0.25] * len(gain), "|", color=COLOURS[place], ms=7)
+        axis.axvline(0, color=BLACK, lw=1.2)
+        axis.set_yticks(range(len(others)), list(others))
+        axis.set_ylim(len(others) - 0.4, -0.5)
         axis.set_title(title)
-        axis.set_xlabel("held-out negative log-likelihood")
-    axes[0].invert_yaxis()
+        axis.set_xlabel(f"gain over {reference}, nats per example")
     plt.close(figure)
     return figure
 

@@ -8,10 +8,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from vmtl_core.lab.metrics import mean_and_interval
-from vmtl_core.lab.plots.style import BLACK, BLUE, GREEN, ORANGE, VERMILLION, use_style
+from vmtl_core.lab.plots.style import BLACK, BLUE, ORANGE, VERMILLION, use_style
 
 SOURCES = {
-    "default": (GREEN, "D"),
     "own": (BLUE, "o"),
     "previous": (ORANGE, "s"),
     "joint": (VERMILLION, "^"),
@@ -72,21 +71,23 @@ def echo_chamber(
 
 
 def sources_compared(loss: Mapping[str, Tensor], surprise: Mapping[str, Tensor]) -> Figure:
-    """Score and honesty of every variant, means over data sets with intervals; (R,) each."""
+    """Score and honesty of every variant, means over data sets with intervals; (R,) each.
+
+    The names of the variants begin with that of their sources and a comma.
+    """
     use_style()
     figure, (left, right) = plt.subplots(
-        1, 2, figsize=(8.4, 2.8), sharey=True, layout="constrained"
+        1, 2, figsize=(8.4, 3.2), sharey=True, layout="constrained"
     )
     for row, name in enumerate(loss):
-        _interval(left, loss[name], row, name)
-        _interval(right, surprise[name], row, name)
-    labels = [name if name == "default" else f"{name}, pure mixture" for name in loss]
-    left.set_yticks(range(len(labels)), labels)
+        _interval(left, loss[name], row, name.split(",")[0])
+        _interval(right, surprise[name], row, name.split(",")[0])
+    left.set_yticks(range(len(loss)), list(loss))
     left.invert_yaxis()
     left.set_xlabel("held-out negative log score (nats)")
     right.axvline(1, color=BLACK, ls="--", lw=1)
     right.set_xscale("log")
-    right.set_xticks([1, 2, 5, 10], ["1", "2", "5", "10"])
+    right.set_xticks([1, 2, 5, 10, 20], ["1", "2", "5", "10", "20"])
     right.minorticks_off()
     right.set_xlabel("surprise")
     plt.close(figure)

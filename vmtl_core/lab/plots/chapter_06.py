@@ -9,13 +9,13 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from vmtl_core.lab.metrics import mean_and_interval
-from vmtl_core.lab.plots.style import BLACK, BLUE, GREEN, ORANGE, SKY, VERMILLION, use_style
+from vmtl_core.lab.plots.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION, use_style
 
 METHODS = {
     "single task": (ORANGE, "s", "--"),
     "default": (BLUE, "o", "-"),
     "paper": (VERMILLION, "^", "-."),
-    "plug-in": (VERMILLION, "^", "--"),
+    "plug-in": (PURPLE, "v", ":"),
     "averaged": (BLUE, "o", "-"),
 }
 
@@ -72,8 +72,7 @@ def coverage_curves(levels: Sequence[float], shares: Mapping[str, Tensor]) -> Fi
     """
     use_style()
     figure, axis = plt.subplots(figsize=(4.6, 4.2), layout="constrained")
-    axis.plot([0, 1], [0, 1], color=BLACK, ls=":", lw=1)
-    axis.text(0.52, 0.56, "honest", rotation=42, fontsize=8)
+    axis.plot([0, 1], [0, 1], color=BLACK, ls=":", lw=1, label="honest")
     for name, share in shares.items():
         colour, marker, line = METHODS[name]
         mean = share.mean(0)

@@ -69,7 +69,7 @@ def epistemic(models: Mapping[str, Predict], data: MultiTaskData, grid: int = 61
     for row, name, maps in zip(axes, models, parts, strict=True):
         for t, axis in enumerate(row):
             levels = np.linspace(0, top, 9)
-            image = axis.contourf(x1, x2, maps[t].reshape(grid, grid), levels=levels)
+            image = axis.contourf(x1, x2, maps[t].reshape(grid, grid).numpy(), levels=levels)
             _scatter(axis, data, t, light=True)
             _plane(axis, f"{data.task_names[t]}, {name}")
     figure.colorbar(image, ax=axes, label="epistemic uncertainty, nats", shrink=0.8, format="%.2f")
@@ -196,7 +196,9 @@ def training(history: History, names: Sequence[str], receivers: Sequence[int] = 
         for k, name in enumerate(columns):
             if k != t:
                 colour, style = (GREY, ":") if k == len(names) else (COLOURS[k], LINES[k])
-                axis.plot(history.record_steps, alpha[:, t, k], color=colour, ls=style, label=name)
+                axis.plot(
+                    history.record_steps, alpha[:, t, k].numpy(), color=colour, ls=style, label=name
+                )
         axis.set(title=f"α, row of {names[t]}", xlabel="step", ylim=(0, 1))
         axis.legend(fontsize=8)
     return figure
@@ -220,7 +222,7 @@ def overview(
 ) -> Figure:
     """The chapter in one picture: boundaries of two models, and two maps of who helps whom."""
     figure, axes = canvas(
-        len(models), data.tasks + 1, (2.55, 2.5), width_ratios=[*[1] * data.tasks, 1.25]
+        len(models), data.tasks + 1, (2.45, 2.75), width_ratios=[*[1] * data.tasks, 1.25]
     )
     for row, (name, predict) in zip(axes, models.items(), strict=True):
         for t in range(data.tasks):
@@ -230,7 +232,7 @@ def overview(
     bar = figure.colorbar(
         image, ax=axes[:, :-1], location="bottom", shrink=0.5, aspect=40, ticks=[0, 0.5, 1]
     )
-    bar.set_label("predictive probability (dashed: true boundary)")
+    bar.set_label(f"predictive probability, {min(data.task_sizes)} points a task")
     for axis, (title, matrix) in zip(axes[:, -1], panels.items(), strict=True):
         _heat_map(axis, title, matrix, data.task_names)
     return figure
@@ -265,7 +267,7 @@ def _interval(
 def _heat_map(axis: Axes, title: str, matrix: Tensor, names: Sequence[str]) -> None:
     """One matrix (T, K) with its numbers; the diagonal is struck out."""
     columns = [*names, "base"][: matrix.shape[1]]
-    axis.imshow(matrix, cmap="Blues", vmin=0, vmax=1.15)
+    axis.imshow(matrix.numpy(), cmap="Blues", vmin=0, vmax=1.15)
     for t, row in enumerate(matrix.tolist()):
         for k, value in enumerate(row):
             ink = "white" if value > 0.65 else INK
@@ -280,7 +282,7 @@ def _heat_map(axis: Axes, title: str, matrix: Tensor, names: Sequence[str]) -> N
 def _probability(axis: Axes, predict: Predict, data: MultiTaskData, t: int, grid: int) -> Any:
     """Filled contours of p(y = 1 | x, t), lines at 0.1, 0.5, 0.9, the points and the truth."""
     x1, x2, x = _grid(grid)
-    p = predict(x, torch.full((len(x),), t)).mean.reshape(grid, grid)
+    p = predict(x, torch.full((len(x),), t)).mean.reshape(grid, grid).numpy()
     image = axis.contourf(x1, x2, p, levels=np.linspace(0, 1, 11), cmap="PuOr", alpha=0.85)
     lines = axis.contour(x1, x2, p, levels=[0.1, 0.5, 0.9], colors=INK, linewidths=[0.8, 2.2, 0.8])
     axis.clabel(lines, levels=[0.1, 0.9], fontsize=7, fmt="%.1f")
@@ -317,9 +319,10 @@ def _scatter(axis: Axes, data: MultiTaskData, t: int, light: bool = False) -> No
 def _true_boundary(axis: Axes, data: MultiTaskData, t: int) -> None:
     assert data.truth is not None
     w = data.truth.weights[t]
-    ends = 10 * torch.stack([-w[1], w[0]]) / w.norm()
-    axis.plot([-ends[0], ends[0]], [-ends[1], ends[1]], color="white", lw=3.2, zorder=5)
-    axis.plot([-ends[0], ends[0]], [-ends[1], ends[1]], color=INK, ls="--", lw=1.3, zorder=5)
+    end = 10 * torch.stack([-w[1], w[0]]) / w.norm()
+    line = torch.stack([-end, end], dim=1).numpy()
+    axis.plot(*line, color="white", lw=3.2, zorder=5)
+    axis.plot(*line, color=INK, ls="--", lw=1.3, zorder=5)
 
 
 def _plane(axis: Axes, title: str) -> None:

@@ -29,3 +29,15 @@ def uniforms(seed: int, *shape: int) -> Tensor:
 def gumbel(seed: int, *shape: int) -> Tensor:
     """Gumbel(0, 1) variates -log(-log u) of `uniforms(seed, *shape)`."""
     return -(-uniforms(seed, *shape).log()).log()
+
+
+def normal(seed: int, *shape: int) -> Tensor:
+    """Standard normal variates by Box and Muller's method, a pair of them from each pair of uniforms.
+
+    A longer row starts with the numbers of a shorter one of the same seed.
+    """
+    count = int(np.prod(shape))
+    u, v = uniforms(seed, count + count % 2).reshape(-1, 2).unbind(-1)
+    radius, angle = (-2 * u.log()).sqrt(), 2 * torch.pi * v
+    pairs = torch.stack([radius * angle.cos(), radius * angle.sin()], -1)
+    return pairs.flatten()[:count].reshape(shape)

@@ -77,3 +77,24 @@ export function softmaxRows(flat, width, temperature) {
   }
   return out;
 }
+
+/** `count` standard normal variates of a seed, by Box and Muller's method; those of Python. */
+export function normals(seed, count) {
+  const u = uniforms(seed, count + (count % 2)), out = new Float64Array(u.length);
+  for (let i = 0; i < u.length; i += 2) {
+    const radius = Math.sqrt(-2 * Math.log(u[i])), angle = 2 * Math.PI * u[i + 1];
+    out[i] = radius * Math.cos(angle);
+    out[i + 1] = radius * Math.sin(angle);
+  }
+  return out.subarray(0, count);
+}
+
+/** log density of N(mean, diag sd^2) at x, summed over the coordinates. */
+export function logNormalDiagonal(x, mean, sd) {
+  let sum = 0;
+  for (let d = 0; d < x.length; d++) {
+    const z = (x[d] - mean[d]) / sd[d];
+    sum -= 0.5 * z * z + Math.log(sd[d]) + 0.5 * Math.log(2 * Math.PI);
+  }
+  return sum;
+}
