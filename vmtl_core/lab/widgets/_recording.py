@@ -22,7 +22,7 @@ SCHEDULES: dict[str, Callable[[int], Schedule]] = {
 }
 """Temperature schedules by name, each made from the number of steps over which it falls."""
 
-TERMS = ("elbo", "log_likelihood", "kl_weights", "own_elbo", "temperature")
+TERMS = ("elbo", "log_likelihood", "kl_weights", "hyperprior", "temperature")
 DIGITS = 4
 Run = dict[str, Any]
 
@@ -50,9 +50,7 @@ def make_model(
     data: MultiTaskData, schedule: str, sources: str, last: int, **options: Any
 ) -> MultiTaskELBO:
     """The model of a recorded run: linear, one Gaussian posterior a task, options passed on."""
-    require(
-        schedule in SCHEDULES, f"`schedule` must be one of {list(SCHEDULES)}; got {schedule!r}"
-    )
+    require(schedule in SCHEDULES, f"`schedule` must be one of {list(SCHEDULES)}; got {schedule!r}")
     regression = data.kind == "regression"
     return MultiTaskELBO(
         LinearGaussian() if regression else LinearBernoulli(),
@@ -70,7 +68,7 @@ def record_run(
     sources: str = "own",
     *,
     steps: Sequence[int],
-    lr: float = 0.08,
+    lr: float = 0.1,
     seed: int = 0,
     **options: Any,
 ) -> Run:
@@ -111,8 +109,7 @@ def record_run(
             run.setdefault(name, []).append(None if value is None else rounded(value.flatten()))
     history = go_on(steps[-1] + 1)
     run = {name: None if value == [None] * len(steps) else value for name, value in run.items()}
-    shown = [name for name in TERMS if sources == "own" or name != "own_elbo"]
-    run["terms"] = {name: [rounded(history.terms[name][s]) for s in steps] for name in shown}
+    run["terms"] = {name: [rounded(history.terms[name][s]) for s in steps] for name in TERMS}
     return run
 
 
@@ -145,9 +142,9 @@ def record_replay(
     schedules: Sequence[str] = tuple(SCHEDULES),
     sources: Sequence[str] = SOURCES,
     *,
-    last: int = 150,
+    last: int = 120,
     count: int = 31,
-    lr: float = 0.08,
+    lr: float = 0.1,
     seed: int = 0,
     **options: Any,
 ) -> dict[str, Any]:

@@ -18,6 +18,7 @@ TERM_STYLES: dict[str, tuple[str, Any, str]] = {
     "elbo": (INK, "-", "objective"),
     "log_likelihood": (COLOURS[0], (0, (7, 3)), "expected log likelihood"),
     "kl_weights": (COLOURS[1], (0, (2, 2)), "KL of the weights"),
+    "hyperprior": (COLOURS[2], (0, (9, 3, 2, 3)), "hyperprior"),
 }
 
 
@@ -80,14 +81,15 @@ def _ellipses(axis: Any, widget: "TrainingReplay") -> None:
     for t, (x, y, a, b) in enumerate(widget.ellipses.tolist()):
         style = {"ec": COLOURS[t % 8], "ls": DASHES[t % 8], "lw": 2}
         axis.add_patch(Ellipse((x, y), 2 * a, 2 * b, fill=False, **style))
-        axis.plot([x], [y], ls="", marker="os^Dv"[t % 5], color=COLOURS[t % 8], label=widget.tasks[t])
+        mark = {"ls": "", "marker": "os^Dv"[t % 5], "color": COLOURS[t % 8]}
+        axis.plot([x], [y], label=widget.tasks[t], **mark)
         if widget.truth is not None:
             point = [widget.truth[t][d] for d in widget.axes]
-            axis.plot(*point, marker="x", ms=8, mew=2, color=COLOURS[t % 8])
+            axis.plot(*point, ms=8, mew=2, mfc="white", **mark)
     axis.autoscale_view()
     first, second = (widget.inputs[d] for d in widget.axes)
     axis.set(xlabel=f"weight of {first}", ylabel=f"weight of {second}")
-    axis.set_title("posteriors, 90% (× truth)", fontsize=10)
+    axis.set_title("posteriors, 90% (hollow: truth)", fontsize=10)
 
 
 def _terms(axis: Any, widget: "TrainingReplay") -> None:

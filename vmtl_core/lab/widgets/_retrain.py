@@ -55,9 +55,7 @@ def retrain(
         widget.run = len(widget.runs) - 1
 
 
-def retrain_panel(
-    widget: TrainingReplay, data: MultiTaskData, **options: Any
-) -> ipywidgets.VBox:
+def retrain_panel(widget: TrainingReplay, data: MultiTaskData, **options: Any) -> ipywidgets.VBox:
     """Controls that call `retrain`: schedule, sources, divergence, seed and a button.
 
     Args:

@@ -128,7 +128,9 @@ class TrainingReplay(Widget):
             self._check_run(i, run)
         names = [(run["schedule"], run["sources"]) for run in runs]
         twice = sorted({name for name in names if names.count(name) > 1})
-        require(not twice, f"`runs` must differ in schedule or sources; {twice} come more than once")
+        require(
+            not twice, f"`runs` must differ in schedule or sources; {twice} come more than once"
+        )
         return runs
 
     def _check_run(self, i: int, run: Any) -> None:
@@ -189,7 +191,9 @@ class TrainingReplay(Widget):
         return pair
 
     def _summary(self) -> str:
-        return f"tasks={len(self.tasks)}, runs={len(self.runs)}, run={self.name!r}, step={self.step}"
+        return (
+            f"tasks={len(self.tasks)}, runs={len(self.runs)}, run={self.name!r}, step={self.step}"
+        )
 
     @property
     def name(self) -> str:

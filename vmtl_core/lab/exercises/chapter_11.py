@@ -1,0 +1,202 @@
+"""Exercises of chapter 11."""
+
+import torch
+from torch import Tensor
+
+from vmtl_core.lab.exercises.engine import Exercise, Mistake
+
+
+def stub_11_1(square: float, width: float, rounds: int) -> float:
+    """Posterior variance after `rounds` rounds of (11.6), from s^2 and delta; round 1 has a flat prior."""
+    raise NotImplementedError("your code here")
+
+
+def solution_11_1(square: float, width: float, rounds: int) -> float:
+    """Posterior variance after `rounds` rounds of (11.6), from s^2 and delta; round 1 has a flat prior."""
+    variance = square
+    for _ in range(rounds - 1):
+        variance = 1 / (1 / square + 1 / (variance + width**2))
+    return variance
+
+
+def cases_11_1() -> list[tuple[float, float, int]]:
+    return [(0.25, 0.5, 4), (1.0, 0.3, 9), (2.0, 1.5, 3)]
+
+
+def no_width_11_1(square: float, width: float, rounds: int) -> float:
+    return square / rounds
+
+
+def own_11_1(square: float, width: float, rounds: int) -> float:
+    return 1 / (1 / square + 1 / (square + width**2))
+
+
+def not_squared_11_1(square: float, width: float, rounds: int) -> float:
+    variance = square
+    for _ in range(rounds - 1):
+        variance = 1 / (1 / square + 1 / (variance + width))
+    return variance
+
+
+def one_more_11_1(square: float, width: float, rounds: int) -> float:
+    return solution_11_1(square, width, rounds + 1)
+
+
+def stub_11_2(means: Tensor, squares: Tensor, width: float) -> Tensor:
+    """Mean and variance of w_1 given both data sets, (11.10), stacked, shape (2,).
+
+    From the sample means (2,), their squared standard errors (2,), which may differ, and delta.
+    """
+    raise NotImplementedError("your code here")
+
+
+def solution_11_2(means: Tensor, squares: Tensor, width: float) -> Tensor:
+    """Mean and variance of w_1 given both data sets, (11.10), stacked, shape (2,).
+
+    From the sample means (2,), their squared standard errors (2,), which may differ, and delta.
+    """
+    precision = 1 / (squares + torch.tensor([0.0, width**2]))
+    return torch.stack([precision @ means / precision.sum(), 1 / precision.sum()])
+
+
+def cases_11_2() -> list[tuple[Tensor, Tensor, float]]:
+    return [(torch.randn(2), 0.2 + torch.rand(2), width) for width in (0.5, 1.3, 2.0)]
+
+
+def no_width_11_2(means: Tensor, squares: Tensor, width: float) -> Tensor:
+    return solution_11_2(means, squares, 0.0)
+
+
+def not_squared_11_2(means: Tensor, squares: Tensor, width: float) -> Tensor:
+    return solution_11_2(means, squares, width**0.5)
+
+
+def both_widened_11_2(means: Tensor, squares: Tensor, width: float) -> Tensor:
+    return solution_11_2(means, squares + width**2 * torch.tensor([1.0, 0.0]), width)
+
+
+def echo_11_2(means: Tensor, squares: Tensor, width: float) -> Tensor:
+    back = solution_11_2(means.flip(0), squares.flip(0), width)
+    return solution_11_2(
+        torch.stack([means[0], back[0]]), torch.stack([squares[0], back[1]]), width
+    )
+
+
+EXERCISES = [
+    Exercise(
+        number="11.1",
+        title="Rounds with a width",
+        stub=stub_11_1,
+        solution=solution_11_1,
+        cases=cases_11_1,
+        hint="Start from the variance s^2, and repeat the first half of (11.6) one time fewer than there are rounds.",
+        mistakes=[
+            Mistake(
+                "no_width",
+                "that is s^2 / r of (11.7), which holds for a width of 0 only.",
+                no_width_11_1,
+            ),
+            Mistake(
+                "own",
+                "you stop after the second round. That is the honest variance (11.11); (11.6) goes on "
+                "from the variance of the round before.",
+                own_11_1,
+            ),
+            Mistake(
+                "not_squared",
+                "you added the width delta to a variance; (11.6) adds delta squared.",
+                not_squared_11_1,
+            ),
+            Mistake(
+                "one_more",
+                "that is one round too many: round 1 has a flat prior and the variance s^2, see (11.6).",
+                one_more_11_1,
+            ),
+        ],
+    ),
+    Exercise(
+        number="11.2",
+        title="The cure, with unequal tasks",
+        stub=stub_11_2,
+        solution=solution_11_2,
+        cases=cases_11_2,
+        hint="Two Gaussian messages about w_1: its own likelihood, and the other's posterior, widened. "
+        "Precisions add.",
+        mistakes=[
+            Mistake(
+                "no_width",
+                "you pooled the two data sets: (11.10) widens the prior by the variance delta squared.",
+                no_width_11_2,
+            ),
+            Mistake(
+                "not_squared",
+                "you added delta to a variance where (11.10) adds delta squared.",
+                not_squared_11_2,
+            ),
+            Mistake(
+                "both_widened",
+                "you widened task 1's own likelihood too. In (11.10) only the other task's message "
+                "crosses the distance of variance delta squared.",
+                both_widened_11_2,
+            ),
+            Mistake(
+                "echo",
+                "your prior is the other's posterior *after* it has heard task 1: the echo of (11.6), "
+                "round 3. (11.10) takes the other's posterior from its own data.",
+                echo_11_2,
+            ),
+        ],
+    ),
+    Exercise(
+        number="11.3",
+        title="A factor on the KL",
+        solution="b",
+        hint="Put sigma sqrt(kappa) in place of sigma into both halves of (11.4).",
+        mistakes=[
+            Mistake(
+                "a",
+                "the threshold shrinks, but the variance of (11.4) shrinks with it: by (11.9) both "
+                "carry a factor sqrt(kappa).",
+                "a",
+            ),
+            Mistake(
+                "c",
+                "Adam ignores a factor on the whole objective; here the factor sits on the KL alone, "
+                "and (11.9) says what that changes.",
+                "c",
+            ),
+            Mistake(
+                "d",
+                "a small factor on the KL weakens the prior, so the means fuse less often, not more; "
+                "see (11.9).",
+                "d",
+            ),
+        ],
+    ),
+    Exercise(
+        number="11.4",
+        title="Noticing the echo",
+        solution="c",
+        hint="Which of these numbers has seen something that training has not?",
+        mistakes=[
+            Mistake(
+                "a",
+                "the ELBO rewards the echo: as the posteriors agree, the KL goes to zero and the bound "
+                "has no complexity term left.",
+                "a",
+            ),
+            Mistake(
+                "b",
+                "agreement of the posterior means is what both the truth and the echo produce; by "
+                "(11.5) equal tasks collapse almost always.",
+                "b",
+            ),
+            Mistake(
+                "d",
+                "the prior's weights alpha say whom a task listens to. With two tasks they are 1 with "
+                "or without an echo.",
+                "d",
+            ),
+        ],
+    ),
+]

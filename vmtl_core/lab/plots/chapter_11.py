@@ -1,0 +1,148 @@
+"""Pictures of chapter 11, the echo chamber."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from vmtl_core.lab.metrics import mean_and_interval
+from vmtl_core.lab.plots.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    LINES,
+    ORANGE,
+    PURPLE,
+    VERMILLION,
+    canvas,
+    label_panels,
+)
+
+SOURCES = {"own": (BLUE, "o"), "previous": (ORANGE, "s"), "joint": (VERMILLION, "^")}
+
+
+def law(difference: Tensor, gap: Tensor, variance: Tensor, fitted: Tensor, spread: Tensor) -> Figure:
+    """The fused-lasso law (lines) and what `fit` found (marks): distance of the means, variance.
+
+    Args:
+        difference: distances of the sample means, (P,).
+        gap, variance: what the law says, (P,).
+        fitted, spread: what `fit` found, (P,).
+    """
+    figure, axes = canvas(1, 2, (3.9, 2.9))
+    for axis, wanted, found in zip(axes[0], (gap, variance), (fitted, spread), strict=True):
+        axis.plot(difference, wanted, color=BLACK, lw=1.2, label="law (11.4)")
+        axis.plot(difference, found, color=VERMILLION, marker="^", ms=5, ls="none", label="fit")
+        axis.set_xlabel("distance of the sample means, in standard errors s")
+    axes[0, 0].plot(difference, difference, color=GREY, ls=":", lw=1, label="no sharing")
+    axes[0, 0].set(title="distance of the posterior means")
+    axes[0, 1].set(title="posterior variance")
+    axes[0, 1].axhline(1, color=GREY, ls=":", lw=1)
+    axes[0, 1].axhline(0.5, color=GREY, ls="--", lw=1)
+    axes[0, 1].text(0.05, 1.04, "own data alone", color=GREY, fontsize=8)
+    axes[0, 1].text(0.05, 0.54, "both data sets, counted once", color=GREY, fontsize=8)
+    axes[0, 0].legend()
+    label_panels(axes[0])
+    return figure
+
+
+def rounds(numbers: Sequence[int], sds: Sequence[float], covered: Mapping[str, Tensor]) -> Figure:
+    """Rounds of echo: claimed sd, and coverage of a 90 % interval for several true widths."""
+    figure, axes = canvas(1, 2, (3.9, 2.9))
+    left, right = axes[0]
+    left.plot(numbers, sds, color=ORANGE, marker="s", ms=4)
+    left.axhline(0.5**0.5, color=BLACK, ls="--", lw=1)
+    left.text(numbers[-1], 0.73, "both data sets once", ha="right", fontsize=8)
+    left.set(title="claimed sd, in s", xlabel="round", ylim=(0, 1.05))
+    for (name, share), colour, dash in zip(
+        covered.items(), (ORANGE, PURPLE, GREEN), LINES, strict=False
+    ):
+        right.plot(numbers, share, color=colour, ls=dash, label=name)
+    right.axhline(0.9, color=BLACK, ls="--", lw=1)
+    right.set(title="coverage of a 90 % interval", xlabel="round", ylim=(0, 1))
+    right.legend()
+    label_panels(axes[0])
+    return figure
+
+
+def sources(table: pd.DataFrame, columns: Mapping[str, str], ideal: float = 0.9) -> Figure:
+    """Means over the seeds with 95 % intervals, one row a variant, one panel a column of `table`."""
+    names = list(dict.fromkeys(table["variant"]))
+    figure, axes = canvas(1, len(columns), (3.1, 3.9), sharey=True)
+    for axis, (column, title) in zip(axes[0], columns.items(), strict=True):
+        for row, name in enumerate(names):
+            values = torch.tensor(table.loc[table["variant"] == name, column].to_numpy())
+            _interval(axis, values, row, name.split(",")[0])
+        if column.startswith("coverage"):
+            axis.axvline(ideal, color=BLACK, ls="--", lw=1)
+            axis.set_xlim(0, 1)
+        axis.set_title(title)
+    axes[0, 0].set_yticks(range(len(names)), names)
+    axes[0, 0].invert_yaxis()
+    label_panels(axes[0])
+    return figure
+
+
+def widths(width: Tensor, shares: Mapping[str, Tensor], covered: Mapping[str, Tensor]) -> Figure:
+    """Variance against the exact one, and coverage, as functions of the transfer width."""
+    figure, axes = canvas(1, 2, (3.9, 2.9))
+    left, right = axes[0]
+    for axis, lines in ((left, shares), (right, covered)):
+        for name, values in lines.items():
+            colour, _ = SOURCES[name]
+            dash = LINES[list(SOURCES).index(name)]
+            axis.plot(width, values, color=colour, ls=dash, label=name)
+        axis.set(xlabel="transfer width, in s", ylim=(0, None))
+    left.set_title("variance, share of the exact one")
+    right.set_title("coverage of a 90 % interval")
+    right.axhline(0.9, color=BLACK, lw=0.8)
+    right.set_ylim(0, 1)
+    left.legend(loc="lower right")
+    label_panels(axes[0])
+    return figure
+
+
+def three_tasks(
+    w: Tensor, densities: Mapping[str, Tensor], neighbours: Sequence[int], sds: Mapping[str, Tensor]
+) -> Figure:
+    """Posterior of task 1 from two neighbours (left); its sd against their number (right)."""
+    figure, axes = canvas(1, 2, (3.9, 2.9))
+    left, right = axes[0]
+    looks = zip(densities, (BLACK, VERMILLION, BLUE, GREY), LINES, strict=False)
+    for name, colour, dash in looks:
+        left.plot(w, densities[name], color=colour, ls=dash, label=name)
+        if name in sds:
+            right.plot(neighbours, sds[name], color=colour, ls=dash, label=name)
+    left.set(title="posterior density of $w_1$", xlabel="$w_1$, in s", ylim=(0, None))
+    left.legend(fontsize=8)
+    right.set(title="mean posterior sd of $w_1$, in s", xlabel="neighbours", ylim=(0, 1.05))
+    right.set_xticks(list(neighbours))
+    label_panels(axes[0])
+    return figure
+
+
+def wrong_width(true: Tensor, covered: Mapping[str, Tensor]) -> Figure:
+    """Coverage of the cured prior against the true width, for several widths assumed."""
+    figure, axes = canvas(1, 1, (4.4, 2.9))
+    axis = axes[0, 0]
+    for (name, share), colour, dash in zip(
+        covered.items(), (VERMILLION, ORANGE, BLUE, GREEN), LINES, strict=False
+    ):
+        axis.plot(true, share, color=colour, ls=dash, label=name)
+    axis.axhline(0.9, color=BLACK, lw=0.8)
+    axis.set(xlabel="true width, in s", title="coverage of a 90 % interval", ylim=(0, 1))
+    axis.legend(title="width assumed")
+    return figure
+
+
+def _interval(axis: Axes, values: Tensor, row: int, source: str) -> None:
+    """Small marks for the seeds, a large one with a 95 % interval for their mean."""
+    colour, marker = SOURCES[source]
+    mean = mean_and_interval(values)
+    axis.plot(values, [row] * len(values), color=BLACK, marker="|", ls="none", ms=7, alpha=0.5)
+    axis.plot([mean.low, mean.high], [row, row], color=colour)
+    axis.plot([mean.mean], [row], color=colour, marker=marker)
