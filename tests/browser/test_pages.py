@@ -27,6 +27,11 @@ MATHEMATICS = """async () => {
     written: [...document.querySelectorAll('.math')].filter(e => !e.parentElement.closest('.math')).length,
     drawn: [...document.querySelectorAll('.math')].filter(e => e.querySelector('mjx-container svg path, mjx-container svg use')).length,
     raw: [...document.querySelectorAll('.math')].map(e => e.innerText).filter(t => /\\\\[(\\[]/.test(t)),
+    // What sticks out to the left can't be scrolled to.
+    cut: [...document.querySelectorAll('div.math')].filter(e => {
+      const drawn = e.querySelector('svg');
+      return drawn && drawn.getBoundingClientRect().left < e.getBoundingClientRect().left - 1;
+    }).map(e => e.id),
     errors: [...document.querySelectorAll('mjx-merror, [data-mjx-error], [data-mml-node="merror"]')]
       .map(e => e.getAttribute('data-mjx-error') ?? e.closest('.math')?.textContent ?? e.textContent),
   };
@@ -42,6 +47,7 @@ def check_mathematics(page: Page) -> None:
     assert not found["errors"], f"formulas that MathJax rejects: {found['errors']}"
     assert not found["raw"], f"formulas left as TeX: {found['raw']}"
     assert found["drawn"] == found["written"], "some formulas are not drawn"
+    assert not found["cut"], f"formulas whose beginning is out of reach: {found['cut']}"
 
 
 def check_pictures(page: Page) -> None:
