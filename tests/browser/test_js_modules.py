@@ -11,10 +11,10 @@ from playwright.sync_api import Browser
 
 from tests.browser.static_page import serve, watched
 from vmtl_core.lab.widgets import _base
-from vmtl_core.lab.widgets._noise import gumbel, uniforms
+from vmtl_core.lab.widgets._noise import gumbel, normal, uniforms
 
 Call = Callable[..., Any]
-WIDGETS = ["kl", "temperature"]
+WIDGETS = ["kl", "predictive", "temperature", "replay"]
 CALL = """async ([module, name, given]) => {
   const out = (await import(`./${module}.js`))[name](...given);
   return JSON.parse(JSON.stringify(out, (_, v) => ArrayBuffer.isView(v) ? [...v] : v === -Infinity ? '-inf' : v));
@@ -91,6 +91,18 @@ def test_the_noise_is_gumbel_and_seeds_differ() -> None:
     for lag in (1, 2, 3, 4, 12, 16):
         pair = torch.stack([g[0, :-lag], g[0, lag:]])
         assert abs(torch.corrcoef(pair)[0, 1]) < 5 / n**0.5
+
+
+@pytest.mark.parametrize("count", [1, 2, 501])
+def test_normal_variates(call: Call, count: int) -> None:
+    agree(call("math", "normals", 3, count), normal(3, count))
+
+
+def test_normal_distribution_function(call: Call) -> None:
+    x = torch.linspace(-12, 12, 193, dtype=torch.float64)
+    found = [call("math", "normalCdf", at) for at in x.tolist()]
+    agree(found, torch.special.ndtr(x), atol=1e-14)
+    assert found[0] > 0, "the far tail is small, not nothing"
 
 
 def test_normal_density(call: Call) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 __all__ = ["Pair", "exact_posterior", "joint_posterior", "own_posterior", "previous_posterior"]
 
-_HALVINGS = 200
+_HALVINGS = 80
 
 
 class Pair(NamedTuple):

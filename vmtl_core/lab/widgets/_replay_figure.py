@@ -50,9 +50,9 @@ def draw(widget: "TrainingReplay", settings: Sequence[tuple[int, int]]) -> Figur
     bottom = [axis.get_ylim() for axis in axes[2]]
     for axis in axes[2]:
         axis.set_ylim(min(b for b, _ in bottom), max(t for _, t in bottom))
-    for row in (1, 2):
-        handles, labels = axes[row, 0].get_legend_handles_labels()
-        axes[row, 0].legend(handles, labels, fontsize=7, loc="best")
+    for axis, place in ((axes[1, 0], "upper"), (axes[2, 0], "lower")):
+        handles, labels = axis.get_legend_handles_labels()
+        figure.legend(handles, labels, loc=f"outside {place} center", ncols=len(labels))
     return figure
 
 

@@ -16,6 +16,7 @@ from vmtl_core.lab.widgets._base import (
     Widget,
     bundle,
     is_row,
+    plain,
     require,
     shape_of,
     stylesheet,
@@ -31,6 +32,14 @@ NUMBERS = ("alpha", "mean", "sd")
 OPTIONAL = ("source_mean", "source_sd", "base_mean", "base_sd", "width")
 RADIUS = (-2 * torch.tensor(0.1, dtype=torch.float64).log()).sqrt().item()
 """Of the ellipse that holds 90% of a Gaussian in the plane, in standard deviations."""
+
+
+def _plain_run(run: Any) -> Any:
+    """Tensors and arrays in a run as lists; what is infinite or NaN as None."""
+    if not isinstance(run, dict):
+        return run
+    inner = {name: _plain_run(value) for name, value in run.items() if isinstance(value, dict)}
+    return {name: plain(value) for name, value in run.items()} | inner
 
 
 class TrainingReplay(Widget):
@@ -101,7 +110,7 @@ class TrainingReplay(Widget):
             len(numbers) >= 2 and numbers == sorted(set(numbers)),
             f"`steps` must be at least two whole numbers, increasing; got {numbers}",
         )
-        self._fixed = {**names, "steps": numbers}
+        self._fixed: dict[str, list[Any]] = {**names, "steps": numbers}
         super().__init__(
             **self._fixed,
             runs=list(runs),
@@ -122,7 +131,7 @@ class TrainingReplay(Widget):
 
     @traitlets.validate("runs")
     def _check_runs(self, proposal: Any) -> list[dict[str, Any]]:
-        runs = list(proposal["value"])
+        runs = [_plain_run(run) for run in proposal["value"]]
         require(len(runs) > 0, "`runs` must hold at least one run; got none")
         for i, run in enumerate(runs):
             self._check_run(i, run)

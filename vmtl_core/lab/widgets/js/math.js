@@ -99,18 +99,28 @@ export function logNormalDiagonal(x, mean, sd) {
   return sum;
 }
 
-// Chebyshev coefficients of log(erfc(z) e^(z^2) / t), t = 2 / (2 + z), z >= 0 (Press et al.,
-// Numerical Recipes, 1992, section 6.2): fractional error below 1.2e-7.
-const ERFC = [
-  0.17087277, -0.82215223, 1.48851587, -1.13520398, 0.27886807, -0.18628806, 0.09678418, 0.37409196, 1.00002368,
-  -1.26551223,
+// Rational approximation of the normal tail, from the highest power down (J. Hart, Computer
+// Approximations, 1968; G. West, Better Approximations to Cumulative Normal Functions, 2005).
+const TAIL_OVER = [
+  0.0352624965998911, 0.700383064443688, 6.37396220353165, 33.912866078383, 112.079291497871, 221.213596169931,
+  220.206867912376,
+];
+const TAIL_UNDER = [
+  0.0883883476483184, 1.75566716318264, 16.064177579207, 86.7807322029461, 296.564248779674, 637.333633378831,
+  793.826512519948, 440.413735824752,
 ];
 
-/** Distribution function of N(0, 1) at x. */
+/** Distribution function of N(0, 1) at x, to about 15 digits. */
 export function normalCdf(x) {
-  const z = Math.abs(x) / Math.SQRT2, t = 1 / (1 + 0.5 * z);
-  let series = 0;
-  for (const c of ERFC) series = series * t + c;
-  const tail = 0.5 * t * Math.exp(-z * z + series);
+  const z = Math.abs(x), height = Math.exp(-0.5 * z * z);
+  let tail;
+  if (z < 7.07106781186547) {
+    let over = 0, under = 0;
+    for (const c of TAIL_OVER) over = over * z + c;
+    for (const c of TAIL_UNDER) under = under * z + c;
+    tail = (height * over) / under;
+  } else {
+    tail = height / (z + 1 / (z + 2 / (z + 3 / (z + 4 / (z + 0.65))))) / Math.sqrt(2 * Math.PI);
+  }
   return x > 0 ? 1 - tail : tail;
 }

@@ -87,7 +87,7 @@ function makeControls({ get, set }) {
 function sentence({ x, samples, aleatoric, epistemic, inside, new_points, expected, width }) {
   return `At x = ${format(x)}, ${samples} ${samples === 1 ? "sample" : "samples"}: noise variance ${format(aleatoric)}, epistemic ` +
     `variance ${format(epistemic)}. Inside their 90 % intervals: ${inside} of ${new_points} new points ` +
-    `(${format((100 * inside) / new_points, 0)} %; expected ${format(100 * expected, 0)} %). The posterior is ${howWide(width)}.`;
+    `(${format((100 * inside) / new_points, 0)} %; expected ${format(100 * expected, 1)} %). The posterior is ${howWide(width)}.`;
 }
 
 function build({ root, get, set, announce }) {

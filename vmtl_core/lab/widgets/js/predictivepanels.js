@@ -61,18 +61,20 @@ export function mixturePanel({ Y }) {
   const view = panel("mixture", "");
   function draw({ x: at, means, noise, density, interval, samples }) {
     view.caption.textContent = `Predictive at x = ${format(at)}: ${samples} ${samples === 1 ? "component" : "components"}, each times 1/M (dashed), and their sum`;
-    const [width, height] = view.resize((w) => (w > 480 ? 330 : 230));
+    const [width, height] = view.resize((w) => (w > 340 ? 330 : 230));
     const bottom = height - 38, x = linearScale(Y, [8, width - 8]);
     const highest = Math.max(...density.mixture), y = linearScale([0, Math.max(0.5, 1.06 * highest)], [bottom, 16]);
     const outline = line(density.y.map((v, i) => [x(v), y(density.mixture[i])]));
     const hump = Array.from({ length: 25 }, (_, i) => -3 + i / 4).map((z) => [z * noise, normalPdf(z, 0, 1) / noise / samples]);
-    const humps = Array.from(means, (m) => line(hump.map(([d, p]) => [inside(x(m + d), [8, width - 8]), y(p)]))).join("");
+    const humps = Array.from(means, (m) =>
+      line(hump.filter(([d]) => m + d > Y[0] && m + d < Y[1]).map(([d, p]) => [x(m + d), y(p)]))).join("");
     view.drawing.replaceChildren(
       svg("path", { d: `${outline}V${bottom}H${x(Y[0])}Z`, class: "vmtl-area" }),
       svg("path", { d: humps, class: "vmtl-component" }),
       svg("path", { d: outline, class: "vmtl-sum" }),
       svg("path", { class: "vmtl-rug", d: Array.from(means).filter((m) => m > Y[0] && m < Y[1]).map((m) => `M${x(m).toFixed(1)},${bottom}v-7`).join("") }),
-      svg("path", { class: "vmtl-bracket", d: `M${interval.map((v) => x(inside(v, Y)).toFixed(1)).join(`,${bottom - 12}v10m0,-5H`)}m0,-5v10` }),
+      svg("path", { class: "vmtl-bracket", d: `M${x(inside(interval[0], Y))},${bottom - 7}H${x(inside(interval[1], Y))}` +
+        interval.filter((v) => v === inside(v, Y)).map((v) => `M${x(v)},${bottom - 12}v10`).join("") }),
       text(8, 10, "density", { class: "vmtl-axis-label" }),
       bottomAxis(x, bottom, { ticks: TICKS, tickFormat: minus, label: "target y; bracket: 90 % interval" }));
     view.describe(`Predictive density at x ${format(at)}, the mean of ${samples} normal densities of sd ${format(noise)}; ` +
@@ -115,21 +117,21 @@ export function coveragePanel() {
   const view = panel("coverage", "");
   function draw({ running, inside: hits, expected }) {
     const n = running.length;
-    view.caption.textContent = `Coverage: ${hits} of ${n} new ${n === 1 ? "point" : "points"} inside. Promised 90 % (dashed), expected ${format(100 * expected, 0)} % (◁)`;
+    view.caption.textContent = `Coverage: ${hits} of ${n} new ${n === 1 ? "point" : "points"} inside. Promised 90 % (dashed; grey: ± 2 standard errors), expected ${format(100 * expected, 1)} % (◁)`;
     const [width, height] = view.resize(196), left = 40, right = width - 26, bottom = height - 38;
-    const x = linearScale([1, Math.max(10, n)], [left, right]), y = linearScale([0.4, 1], [bottom, 12]);
-    const at = (share) => y(inside(share, [0.4, 1])), steps = running.map((share, i) => [x(i + 1), at(share)]);
+    const x = linearScale([1, Math.max(10, n)], [left, right]), y = linearScale([0, 1], [bottom, 12]);
+    const at = (share) => y(inside(share, [0, 1])), steps = running.map((share, i) => [x(i + 1), at(share)]);
     const chance = Array.from({ length: 40 }, (_, i) => 1 + ((Math.max(10, n) - 1) * i) / 39);
     const edge = (sign) => chance.map((m) => [x(m), at(0.9 + sign * 2 * Math.sqrt(0.09 / m))]);
     view.drawing.replaceChildren(
-      leftAxis(y, left, { ticks: [0.4, 0.6, 0.8, 1], gridTo: right, tickFormat: (t) => `${Math.round(100 * t)} %` }),
+      leftAxis(y, left, { ticks: [0, 0.25, 0.5, 0.75, 1], gridTo: right, tickFormat: (t) => `${Math.round(100 * t)} %` }),
       svg("path", { class: "vmtl-chance", d: `${line(edge(1))}${line(edge(-1).reverse()).replace("M", "L")}Z` }),
       svg("path", { class: "vmtl-promised", d: `M${left},${y(0.9)}H${right}` }),
       svg("path", { class: "vmtl-running", d: line(steps) }),
       svg("circle", { class: "vmtl-now-head", cx: steps.at(-1)[0], cy: steps.at(-1)[1], r: 4.5 }),
       svg("path", { class: "vmtl-expected", d: `M${right + 4},${at(expected)}l9,-6v12Z` }),
-      bottomAxis(x, bottom, { ticks: linearTicks(1, Math.max(10, n), 5), label: "new points counted (grey: chance, ± 2 standard errors)" }));
-    view.describe(`${hits} of ${n} new points lie inside their 90 percent intervals; ${format(100 * expected, 0)} percent expected.`);
+      bottomAxis(x, bottom, { ticks: linearTicks(1, Math.max(10, n), 5), label: "new points counted" }));
+    view.describe(`${hits} of ${n} new points lie inside their 90 percent intervals; ${format(100 * expected, 1)} percent expected.`);
   }
   return { ...view, draw };
 }

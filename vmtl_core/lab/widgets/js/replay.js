@@ -134,7 +134,7 @@ const geometricMean = (values) => Math.exp(values.reduce((sum, v) => sum + Math.
 
 function sentence({ step, run, columns, task, moment, terms }) {
   const phi = moment.phi[task], best = phi.indexOf(Math.max(...phi));
-  return `Step ${step}, τ = ${format(terms.temperature)}, sources “${run.sources}”: ${columns[best]} explains most of ${columns[task]}, ` +
+  return `Step ${step}, τ = ${format(terms.temperature)}, sources “${run.sources}”: ${columns[best]} explains ${columns[task]} best, ` +
     `φ = ${format(phi[best])}, and weighs α = ${format(moment.alpha[task][best])} in its prior. ` +
     `The posterior sd of ${columns[task]} is ${format(geometricMean(moment.sd[task]))} (geometric mean of its coordinates).`;
 }
