@@ -33,9 +33,7 @@ def test_joint_with_width(
     difference: float, count: int, noise: float, width: float, start: tuple[float, ...]
 ) -> None:
     """(11.13) the minimum over both means and both variances, from unequal starts too."""
-    found = minimize(
-        objective, start, (difference, noise**2 / count, width**2), tol=1e-13
-    )
+    found = minimize(objective, start, (difference, noise**2 / count, width**2), tol=1e-13)
     m1, m2, log_v1, log_v2 = found.x
     law = joint_posterior(difference, count, noise, width)
     assert m1 - m2 == pytest.approx(law.gap.item(), abs=1e-5)

@@ -14,7 +14,7 @@ from vmtl_core.lab.widgets import _base
 from vmtl_core.lab.widgets._noise import gumbel, normal, uniforms
 
 Call = Callable[..., Any]
-WIDGETS = ["kl", "predictive", "temperature", "replay"]
+WIDGETS = ["echo", "kl", "predictive", "temperature", "replay"]
 CALL = """async ([module, name, given]) => {
   const out = (await import(`./${module}.js`))[name](...given);
   return JSON.parse(JSON.stringify(out, (_, v) => ArrayBuffer.isView(v) ? [...v] : v === -Infinity ? '-inf' : v));

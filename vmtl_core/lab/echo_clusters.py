@@ -50,9 +50,7 @@ def score(
     model = vmtl.MultiTaskELBO(
         vmtl.LinearGaussian(), weights, task_sizes=train.task_sizes, **options
     )
-    vmtl.fit(
-        model, train.x, train.y, train.task, steps=steps, lr=0.08, seed=seed, progress=False
-    )
+    vmtl.fit(model, train.x, train.y, train.task, steps=steps, lr=0.08, seed=seed, progress=False)
     generator = torch.Generator().manual_seed(seed)
     prediction = vmtl.predictive(model, test.x, test.task, generator=generator)
     assert test.truth is not None

@@ -7,12 +7,12 @@ from vmtl_core.lab.exercises.engine import Exercise, Mistake
 
 
 def stub_8_2(residuals: Tensor, between_sd: float, noise_sd: float) -> Tensor:
-    """Posterior mean of a school's effect by (8.4), from its pupils' residuals (n,)."""
+    """Posterior mean of a school's effect by (8.5), from its pupils' residuals (n,)."""
     raise NotImplementedError("your code here")
 
 
 def solution_8_2(residuals: Tensor, between_sd: float, noise_sd: float) -> Tensor:
-    """Posterior mean of a school's effect by (8.4), from its pupils' residuals (n,)."""
+    """Posterior mean of a school's effect by (8.5), from its pupils' residuals (n,)."""
     n, v, s2 = len(residuals), between_sd**2, noise_sd**2
     return n * v / (n * v + s2) * residuals.mean()
 
@@ -22,12 +22,12 @@ def cases_8_2() -> list[tuple[Tensor, float, float]]:
 
 
 def stub_8_3(x: Tensor, prior_sd: Tensor, noise_sd: float) -> Tensor:
-    """Standard deviations (D,) of the best mean-field q(w) by (8.6), from inputs x (n, D)."""
+    """Standard deviations (D,) of the best mean-field q(w) by (8.7), from inputs x (n, D)."""
     raise NotImplementedError("your code here")
 
 
 def solution_8_3(x: Tensor, prior_sd: Tensor, noise_sd: float) -> Tensor:
-    """Standard deviations (D,) of the best mean-field q(w) by (8.6), from inputs x (n, D)."""
+    """Standard deviations (D,) of the best mean-field q(w) by (8.7), from inputs x (n, D)."""
     precision = torch.diag(1 / prior_sd**2) + x.T @ x / noise_sd**2
     return 1 / precision.diagonal().sqrt()
 
@@ -41,7 +41,7 @@ EXERCISES = [
         number="8.1",
         title="Shrink whom?",
         solution="b",
-        hint="Write (8.4) for 4 and for 35 pupils and the same variances.",
+        hint="Write (8.5) for 4 and for 35 pupils and the same variances.",
         mistakes=[
             Mistake(
                 "extremes mean quality",
@@ -51,7 +51,7 @@ EXERCISES = [
             ),
             Mistake(
                 "same factor",
-                "the factor of (8.4) contains n: a large school keeps more of its own mean.",
+                "the factor of (8.5) contains n: a large school keeps more of its own mean.",
                 "c",
             ),
             Mistake(
@@ -71,12 +71,12 @@ EXERCISES = [
         mistakes=[
             Mistake(
                 "no shrinkage",
-                "that is the school's own mean; the prior has no say in it. See (8.4).",
+                "that is the school's own mean; the prior has no say in it. See (8.5).",
                 lambda residuals, between_sd, noise_sd: residuals.mean(),
             ),
             Mistake(
                 "standard deviations",
-                "(8.4) weighs by variances; these are standard deviations.",
+                "(8.5) weighs by variances; these are standard deviations.",
                 lambda residuals, between_sd, noise_sd: (
                     len(residuals)
                     * between_sd
@@ -86,14 +86,14 @@ EXERCISES = [
             ),
             Mistake(
                 "one pupil",
-                "the noise of a mean of n pupils has variance s^2 / n: the n of (8.4) is missing.",
+                "the noise of a mean of n pupils has variance s^2 / n: the n of (8.5) is missing.",
                 lambda residuals, between_sd, noise_sd: (
                     between_sd**2 / (between_sd**2 + noise_sd**2) * residuals.mean()
                 ),
             ),
             Mistake(
                 "the other way round",
-                "that is the weight of the prior mean, one minus the factor of (8.4).",
+                "that is the weight of the prior mean, one minus the factor of (8.5).",
                 lambda residuals, between_sd, noise_sd: (
                     noise_sd**2 / (len(residuals) * between_sd**2 + noise_sd**2) * residuals.mean()
                 ),
@@ -111,7 +111,7 @@ EXERCISES = [
             Mistake(
                 "marginal sd",
                 "those are the standard deviations of the exact posterior, from the diagonal of "
-                "the inverse; mean field inverts the diagonal (8.6), which is smaller.",
+                "the inverse; mean field inverts the diagonal (8.7), which is smaller.",
                 lambda x, prior_sd, noise_sd: (
                     (torch.diag(1 / prior_sd**2) + x.T @ x / noise_sd**2)
                     .inverse()
@@ -126,7 +126,7 @@ EXERCISES = [
             ),
             Mistake(
                 "prior forgotten",
-                "the prior's precision 1 / v_0 belongs to the posterior precision too (8.3).",
+                "the prior's precision 1 / v_0 belongs to the posterior precision too (8.4).",
                 lambda x, prior_sd, noise_sd: noise_sd / (x**2).sum(0).sqrt(),
             ),
         ],

@@ -25,7 +25,9 @@ from vmtl_core.lab.plots.style import (
 SOURCES = {"own": (BLUE, "o"), "previous": (ORANGE, "s"), "joint": (VERMILLION, "^")}
 
 
-def law(difference: Tensor, gap: Tensor, variance: Tensor, fitted: Tensor, spread: Tensor) -> Figure:
+def law(
+    difference: Tensor, gap: Tensor, variance: Tensor, fitted: Tensor, spread: Tensor
+) -> Figure:
     """The fused-lasso law (lines) and what `fit` found (marks): distance of the means, variance.
 
     Args:
@@ -64,7 +66,9 @@ def rounds(numbers: Sequence[int], sds: Sequence[float], covered: Mapping[str, T
         right.plot(numbers, share, color=colour, ls=dash, label=name)
     right.axhline(0.9, color=BLACK, ls="--", lw=1)
     right.set(title="coverage of a 90 % interval", xlabel="round", ylim=(0, 1))
-    right.legend()
+    right.legend(loc="lower left")
+    for axis in (left, right):
+        axis.set_xticks([1, *range(5, numbers[-1] + 1, 5)])
     label_panels(axes[0])
     return figure
 
