@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib.resources import files
 from typing import Any
 
@@ -25,7 +26,7 @@ TEMPERATURES = "schools_temperatures.csv"
 CLOSED_FORM: dict[str, Callable[..., baselines.Prediction]] = {
     "single": baselines.single_task_bayes,
     "pooled": baselines.pooled_bayes,
-    "mixed model": lambda *pair: baselines.hierarchical_mixed(*pair, random_slopes=False),
+    "mixed model": partial(baselines.hierarchical_mixed, random_slopes=False),
     "hierarchical": baselines.hierarchical_gaussian,
 }
 """Baselines that need no gradient steps; the mixed model has a random intercept only."""

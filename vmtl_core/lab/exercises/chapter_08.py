@@ -145,7 +145,7 @@ EXERCISES = [
             Mistake(
                 "noise",
                 "the noise scale falls because the weights fit the training pupils, an effect of "
-                "the collapse and not its cause: the posterior sd falls first and furthest.",
+                "the collapse and not its cause: the posterior sd falls furthest.",
                 "b",
             ),
             Mistake(

@@ -20,7 +20,7 @@ Limits = tuple[float, float]
 
 SCORES = {
     "nmse": "NMSE (lower is better)",
-    "log_score": "held-out log density a pupil, nats (higher is better)",
+    "log_score": "log density, nats a pupil (higher is better)",
     "coverage": "coverage of 90% intervals",
 }
 
@@ -72,7 +72,7 @@ def scores(table: pd.DataFrame, methods: Sequence[str], limits: Mapping[str, Lim
         methods: which, from top to bottom.
         limits: score -> range of its axis; an arrow marks a method beyond it.
     """
-    figure, axes = canvas(1, 3, (3.5, 3.8), sharey=True)
+    figure, axes = canvas(1, 3, (3.7, 3.8), sharey=True)
     sizes = sorted(table["n"].unique())
     for axis, (name, label) in zip(axes[0], SCORES.items(), strict=True):
         for j, n in enumerate(sizes):
@@ -130,6 +130,8 @@ def training(table: pd.DataFrame) -> Figure:
         axis.set(xscale="log", xlabel="step", title=title)
         axis.legend(fontsize=8)
     axes[0, 0].set_yscale("log")
+    axes[0, 0].set_yticks([0.03, 0.1, 0.3], ["0.03", "0.1", "0.3"])
+    axes[0, 0].tick_params(which="minor", labelleft=False)
     axes[0, 2].axhline(0.9, color=INK, linewidth=0.8, linestyle=LINES[2])
     label_panels(axes[0])
     return figure
@@ -190,7 +192,7 @@ def prior_of(
         axis.plot(grid, each.sum(1), color=INK, label="prior, the sum")
         axis.plot(grid, mine, color=COLOURS[1], ls=LINES[3], label="posterior")
         axis.set(title=title, xlabel="weight, points of the test", yticks=[])
-        axis.set_ylim(0, 1.15 * float(each.sum(1).max()))
+        axis.set_ylim(0, 1.1 * float(torch.maximum(each.sum(1), mine).max()))
     axes[0, 0].set_ylabel("density")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4)
@@ -224,7 +226,7 @@ def school_predictions(
             order = order_of[id(one)] = order_of.get(id(one), mean.argsort())
             place = np.arange(len(one)) + 0.3 * (i - 0.5)
             ends = [scaling.unscale_y(t[order])[0] for t in (below, above)]
-            axis.vlines(place, *ends, color=COLOURS[i], linewidth=2, ls=LINES[i], label=method)
+            axis.vlines(place, *ends, color=COLOURS[i], linewidth=2.6 - 1.4 * i, label=method)
             if not i:
                 truth = scaling.unscale_y(one.y[order])[0]
                 axis.plot(np.arange(len(one)), truth, "D", ms=4, color=INK, label="true score")

@@ -52,7 +52,8 @@ def draw(widget: "TrainingReplay", settings: Sequence[tuple[int, int]]) -> Figur
         axis.set_ylim(min(b for b, _ in bottom), max(t for _, t in bottom))
     for axis, place in ((axes[1, 0], "upper"), (axes[2, 0], "lower")):
         handles, labels = axis.get_legend_handles_labels()
-        figure.legend(handles, labels, loc=f"outside {place} center", ncols=len(labels))
+        where: Any = f"outside {place} center"
+        figure.legend(handles, labels, loc=where, ncols=len(labels))
     return figure
 
 
