@@ -76,7 +76,7 @@ def test_the_numbers_shown_are_those_of_the_model(few: MultiTaskData) -> None:
     model = make_model(few, "exponential", "own", LAST)
     vmtl.fit(model, few.x, few.y, few.task, LAST, lr=0.1, progress=False)
     run = record_run(few, "exponential", "own", steps=STEPS)
-    names = {"tasks": few.task_names, "inputs": few.input_names}
+    names: dict[str, Any] = {"tasks": few.task_names, "inputs": few.input_names}
     widget = TrainingReplay(**names, steps=STEPS, runs=[run])
     assert widget.step == LAST
 

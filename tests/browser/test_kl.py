@@ -145,6 +145,14 @@ def shifted(trait: str, k: int | None, by: float) -> Callable[[Values], Values]:
     return expect
 
 
+def click_preset(i: int) -> Callable[[Any], None]:
+    return lambda view: named(view, f"preset-{i}").click()
+
+
+def chosen(preset: Values) -> Callable[[Values], Values]:
+    return lambda before: {**before, **{name: preset[name] for name in KEPT[:5]}}
+
+
 def weighted(before: Values) -> Values:
     rest = before["weights"][1] + before["weights"][2]
     return {**before, "weights": [0.8, *(0.2 * w / rest for w in before["weights"][1:])]}
@@ -162,8 +170,7 @@ CONTROLS: dict[str, tuple[Callable[[Locator], None], Callable[[Values], Values] 
     **{f"width of source {k + 1}, keys": (press(f"width of source {k + 1}", "ArrowRight", "ArrowRight"), shifted("sds", k, 0.1)) for k in range(3)},
     "mean of source 2, pointer": (drag("mean of source 2", 40), "means"),
     "width of source 3, pointer": (drag("width of source 3", 8), "sds"),
-    **{f"preset {i}": (lambda v, i=i: named(v, f"preset-{i}").click(),
-                       lambda v, preset=preset: {**v, **{n: preset[n] for n in KEPT[:5]}})
+    **{f"preset {i}": (click_preset(i), chosen(preset))
        for i, preset in enumerate(PRESETS)},
 }  # fmt: skip
 

@@ -266,7 +266,7 @@ class TrainingReplay(Widget):
 
     @property
     def priors(self) -> MixtureSameFamily:
-        """The prior of every task, with weights alpha, batch shape (T,). Equation (2.4)."""
+        """The prior of every task, with weights alpha, batch shape (T,), as in (2.4)."""
         return mixture_prior(self.components, self.alpha.log())
 
     @property
