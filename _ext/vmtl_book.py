@@ -4,10 +4,12 @@
   several lines in `split`, where MathJax allows no tag.
 - The Colab badge, a picture from Google's server in a notebook, is a local file in the book.
 - Thebe, which would fetch a live kernel's scripts from a CDN and which we do not use, is left out.
+- The theme's source maps are left out of the site.
 - A docstring may hold `$$ ... $$` and `$ ... $`, as the chapters do, and a shape `(*batch, T)`.
 """
 
 import re
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -71,7 +73,14 @@ def docstring_mathematics(
     lines[:] = LONE_STAR.sub(r"\*", text).split("\n")
 
 
+def without_source_maps(app: Sphinx, exception: Exception | None) -> None:
+    """Leave out the theme's source maps: 3 MB that serve only its own developers."""
+    for found in Path(app.outdir).rglob("*.map"):
+        found.unlink()
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("build-finished", without_source_maps, priority=900)
     app.add_transform(LocalBadge)
     app.add_transform(TaggedEquations)
     app.connect("html-page-context", without_thebe, priority=900)
