@@ -284,8 +284,7 @@ def log_hyperprior(model: MultiTaskELBO, like: Tensor) -> Tensor:
             )
     base = model.prior.base
     if base is not None and base.given == "learned":
-        variance = base.log_scale.exp() ** 2
-        total = total + log_density(base.loc, 1.0) + ((2 * variance).log() - variance).sum()
+        total = total + log_density(base.loc, 1.0) + log_density(base.log_scale, 0.3)
     width = model.prior.log_width
     if width is not None and width.requires_grad:
         total = total + log_density(width, 1.0)
