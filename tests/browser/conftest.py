@@ -12,9 +12,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Route, sync_playwright
 
+from tests.browser.static_page import (
+    QuietHandler,
+    serve,
+    start,
+    stored,
+    watched,
+    write_page,
+)
 from tests.conftest import ROOT, chromium, continuous_integration
+from vmtl_core.lab.widgets._base import Widget
 
 BUILT = ROOT / "_build" / "html"
 ARGUMENTS = [
@@ -26,13 +35,6 @@ ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
-
-
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    """Serves files and keeps no log."""
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
 
 
 def unavailable(reason: str) -> None:
@@ -99,3 +101,32 @@ def page(browser: Browser, base_url: str, built_book: Path) -> Iterator[Page]:
     context.close()
     assert not outside, f"the page asked for something outside: {outside}"
     assert not errors, f"errors on the console: {errors}"
+
+
+# For a module that has a fixture `widgets` of its own: two widgets of the kind it tests.
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, widgets: list[Widget]) -> Path:
+    """Pages with two widgets, the first of them viewed twice."""
+    folder = tmp_path_factory.mktemp("site")
+    first, second = (widget.model_id for widget in widgets)
+    for theme in ("light", "dark"):
+        write_page(folder, [first, second, first], stored(widgets), theme)
+    return folder
+
+
+@pytest.fixture(params=["http", "file"])
+def views(request: pytest.FixtureRequest, browser: Browser, site: Path) -> Iterator[list[Locator]]:
+    with serve(site) as address:
+        base = address if request.param == "http" else site.as_uri() + "/"
+        with watched(browser, base) as (page, errors):
+            yield start(page, base + "page-light.html")
+            assert not errors
+
+
+@pytest.fixture
+def view(browser: Browser, site: Path) -> Iterator[Locator]:
+    with watched(browser, site.as_uri()) as (page, errors):
+        yield start(page, site.as_uri() + "/page-light.html")[0]
+        assert not errors

@@ -13,7 +13,6 @@ from typing import Any
 from ipywidgets.embed import embed_data
 from playwright.sync_api import Browser, Locator, Page
 
-from tests.browser.conftest import QuietHandler
 from tests.conftest import ROOT
 from vmtl_core.lab.widgets import TemperatureExplorer
 
@@ -30,6 +29,13 @@ PAGE = """<!DOCTYPE html><html lang="en" data-theme="{theme}"><head><meta charse
 <meta name="viewport" content="width=device-width"><title>widgets</title>
 <link rel="icon" href="data:,"><script src="_static/static-widgets.js"></script></head>
 <body style="margin: 8px">{body}<script type="{kind}">{state}</script></body></html>"""
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    """Serves files and keeps no log."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
 
 
 def stored(widgets: Sequence[Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The echo chamber widget without a kernel: every control is moved and compared with torch."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,8 @@ from tests.browser.static_page import (
     Values,
     named,
     read,
-    serve,
     start,
-    stored,
     watched,
-    write_page,
 )
 from tests.browser.test_widget_access import CONTRAST
 from vmtl_core.lab.widgets import EchoChamberExplorer
@@ -51,32 +48,6 @@ def widgets() -> list[EchoChamberExplorer]:
         difference=1.7, count=5, noise=0.7, sources="previous", rounds=7, width=0.4
     )
     return [EchoChamberExplorer(), second]
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, widgets: list[EchoChamberExplorer]) -> Path:
-    """Pages with two widgets, the first of them viewed twice."""
-    folder = tmp_path_factory.mktemp("site")
-    first, second = (widget.model_id for widget in widgets)
-    for theme in ("light", "dark"):
-        write_page(folder, [first, second, first], stored(widgets), theme)
-    return folder
-
-
-@pytest.fixture(params=["http", "file"])
-def views(request: pytest.FixtureRequest, browser: Browser, site: Path) -> Iterator[list[Locator]]:
-    with serve(site) as address:
-        base = address if request.param == "http" else site.as_uri() + "/"
-        with watched(browser, base) as (page, errors):
-            yield start(page, base + "page-light.html")
-            assert not errors
-
-
-@pytest.fixture
-def view(browser: Browser, site: Path) -> Iterator[Locator]:
-    with watched(browser, site.as_uri()) as (page, errors):
-        yield start(page, site.as_uri() + "/page-light.html")[0]
-        assert not errors
 
 
 def test_all_start_as_stored(views: list[Locator], widgets: list[EchoChamberExplorer]) -> None:

@@ -1,6 +1,6 @@
 """The KL widget without a kernel: every control is moved and compared with torch."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,8 @@ from tests.browser.static_page import (
     Values,
     named,
     read,
-    serve,
     start,
-    stored,
     watched,
-    write_page,
 )
 from tests.browser.test_widget_access import CONTRAST
 from vmtl_core.lab.widgets import KLExplorer
@@ -60,32 +57,6 @@ def widgets() -> list[KLExplorer]:
             weights=[0.2, 0.5, 0.3], samples=101, seed=7,
         ),
     ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, widgets: list[KLExplorer]) -> Path:
-    """Pages with two widgets, the first of them viewed twice."""
-    folder = tmp_path_factory.mktemp("site")
-    first, second = (widget.model_id for widget in widgets)
-    for theme in ("light", "dark"):
-        write_page(folder, [first, second, first], stored(widgets), theme)
-    return folder
-
-
-@pytest.fixture(params=["http", "file"])
-def views(request: pytest.FixtureRequest, browser: Browser, site: Path) -> Iterator[list[Locator]]:
-    with serve(site) as address:
-        base = address if request.param == "http" else site.as_uri() + "/"
-        with watched(browser, base) as (page, errors):
-            yield start(page, base + "page-light.html")
-            assert not errors
-
-
-@pytest.fixture
-def view(browser: Browser, site: Path) -> Iterator[Locator]:
-    with watched(browser, site.as_uri()) as (page, errors):
-        yield start(page, site.as_uri() + "/page-light.html")[0]
-        assert not errors
 
 
 def test_all_start_as_stored(views: list[Locator], widgets: list[KLExplorer]) -> None:
@@ -208,6 +179,7 @@ def test_the_ends_of_the_range(view: Locator) -> None:
         ("width of source 1", "PageDown", 0.4),
     ):
         press(name, *[key] * 12)(view)
+        read(view)  # waits for the frame that draws the last key
         assert float(handle(view, name).get_attribute("aria-valuenow") or "nan") == limit
     compare(read(view))
     named(view, "weight-0").evaluate(MOVE, 100)

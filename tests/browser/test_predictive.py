@@ -1,6 +1,6 @@
 """The predictive widget without a kernel: every control is moved and compared with torch."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,8 @@ from tests.browser.static_page import (
     Values,
     named,
     read,
-    serve,
     start,
-    stored,
     watched,
-    write_page,
 )
 from tests.browser.test_widget_access import CONTRAST
 from vmtl_core.lab.widgets import PredictiveExplorer
@@ -71,32 +68,6 @@ def widgets() -> list[PredictiveExplorer]:
             points=12, width=0.4, noise=0.8, samples=7, x=-1.5, new_points=61, seed=11
         ),
     ]
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, widgets: list[PredictiveExplorer]) -> Path:
-    """Pages with two widgets, the first of them viewed twice."""
-    folder = tmp_path_factory.mktemp("site")
-    first, second = (widget.model_id for widget in widgets)
-    for theme in ("light", "dark"):
-        write_page(folder, [first, second, first], stored(widgets), theme)
-    return folder
-
-
-@pytest.fixture(params=["http", "file"])
-def views(request: pytest.FixtureRequest, browser: Browser, site: Path) -> Iterator[list[Locator]]:
-    with serve(site) as address:
-        base = address if request.param == "http" else site.as_uri() + "/"
-        with watched(browser, base) as (page, errors):
-            yield start(page, base + "page-light.html")
-            assert not errors
-
-
-@pytest.fixture
-def view(browser: Browser, site: Path) -> Iterator[Locator]:
-    with watched(browser, site.as_uri()) as (page, errors):
-        yield start(page, site.as_uri() + "/page-light.html")[0]
-        assert not errors
 
 
 def test_all_start_as_stored(views: list[Locator], widgets: list[PredictiveExplorer]) -> None:

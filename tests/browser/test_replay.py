@@ -1,6 +1,6 @@
 """The training replay without a kernel: every control is moved and compared with torch."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,7 @@ from tests.browser.static_page import (
     Values,
     named,
     read,
-    serve,
     start,
-    stored,
     watched,
     write_page,
 )
@@ -70,32 +68,6 @@ def widgets() -> list[TrainingReplay]:
     )  # fmt: skip
     second["truth"] = None
     return [TrainingReplay(**first), TrainingReplay(**second, axes=[2, 0], position=3)]
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, widgets: list[TrainingReplay]) -> Path:
-    """Pages with two widgets, the first of them viewed twice."""
-    folder = tmp_path_factory.mktemp("site")
-    first, second = (widget.model_id for widget in widgets)
-    for theme in ("light", "dark"):
-        write_page(folder, [first, second, first], stored(widgets), theme)
-    return folder
-
-
-@pytest.fixture(params=["http", "file"])
-def views(request: pytest.FixtureRequest, browser: Browser, site: Path) -> Iterator[list[Locator]]:
-    with serve(site) as address:
-        base = address if request.param == "http" else site.as_uri() + "/"
-        with watched(browser, base) as (page, errors):
-            yield start(page, base + "page-light.html")
-            assert not errors
-
-
-@pytest.fixture
-def view(browser: Browser, site: Path) -> Iterator[Locator]:
-    with watched(browser, site.as_uri()) as (page, errors):
-        yield start(page, site.as_uri() + "/page-light.html")[0]
-        assert not errors
 
 
 def test_both_widgets_start_as_stored(views: list[Locator], widgets: list[TrainingReplay]) -> None:
