@@ -284,7 +284,8 @@ def log_hyperprior(model: MultiTaskELBO, like: Tensor) -> Tensor:
             )
     base = model.prior.base
     if base is not None and base.given == "learned":
-        total = total + log_density(base.loc, 1.0) + log_density(base.log_scale, 0.3)
+        variance = base.log_scale.exp() ** 2
+        total = total + log_density(base.loc, 1.0) + ((2 * variance).log() - variance).sum()
     width = model.prior.log_width
     if width is not None and width.requires_grad:
         total = total + log_density(width, 1.0)

@@ -45,8 +45,8 @@ class ELBOTerms(NamedTuple):
         """Mean over tasks of log_likelihood - kl_weights - kl_latents, plus hyperprior; maximise.
 
         Equation (5.4). With `sources="own"` it also carries the gradient, but not the value, of
-        the mean of `own_elbo`, which fits the own-data posteriors (their parameters occur nowhere
-        else) and, with the rest, the base prior.
+        the mean of `own_elbo`, which fits the own-data posteriors and a learned base prior: the
+        rest of the objective holds them fixed.
         """
         per_task = self.log_likelihood - self.kl_weights - self.kl_latents
         own = self.own_elbo - self.own_elbo.detach()
@@ -186,7 +186,9 @@ class MultiTaskELBO(nn.Module):
         require(
             like.is_floating_point(), f"`weights` must be of real numbers; {q_w} draws {like.dtype}"
         )
-        self.prior = WeightsPrior(self.tasks, q_w.event_shape, base_prior, transfer).to(like)
+        self.prior = WeightsPrior(
+            self.tasks, q_w.event_shape, base_prior, transfer, own_sources=sources == "own"
+        ).to(like)
         self.latent_mixing: GumbelSoftmaxMixing | None = None
         if latents is not None:
             base = base_prior is not None

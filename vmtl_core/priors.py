@@ -24,6 +24,7 @@ from vmtl_core._checks import (
 from vmtl_core.distributions import (
     can_rebuild,
     concatenate,
+    detach,
     example,
     gaussian,
     map_parameters,
@@ -32,7 +33,6 @@ from vmtl_core.distributions import (
 from vmtl_core.mixing import GumbelSoftmaxMixing, log_normal_density
 
 BASE_PRIORS = ("standard", "learned")
-BASE_LOG_SD_SCALE = 0.3
 
 
 def mixture_prior(components: Distribution, log_weights: Tensor) -> MixtureSameFamily:
@@ -107,10 +107,15 @@ class BasePrior(nn.Module):
         return gaussian(self.loc[None], self.log_scale.exp()[None], self.event_shape)
 
     def log_hyperprior(self) -> Tensor:
-        """Sum over coordinates of log N(m_0; 0, 1) + log N(log sd; 0, 0.3^2), a scalar."""
+        """Sum over coordinates of log N(m_0; 0, 1) + log Exponential(v_0; 1), a scalar.
+
+        The latter as a density of log sd, the parameter that is fitted.
+        """
         if self.given != "learned":
             return torch.zeros(())
-        return log_normal_density(self.loc) + log_normal_density(self.log_scale, BASE_LOG_SD_SCALE)
+        variance = (2 * self.log_scale).exp()
+        log_sd = (math.log(2) + 2 * self.log_scale - variance).sum()
+        return log_normal_density(self.loc) + log_sd
 
 
 class WeightsPrior(nn.Module):
@@ -127,6 +132,8 @@ class WeightsPrior(nn.Module):
         base_prior: None, "standard", "learned" or a Distribution of batch shape ().
         transfer: delta; None for 0, a number above 0 to fix it, "learned" for one width per
             coordinate of w.
+        own_sources: whether the sources are own-data posteriors, which fit a learned base prior;
+            the mixture then gives it no gradient.
     """
 
     def __init__(
@@ -135,8 +142,10 @@ class WeightsPrior(nn.Module):
         event_shape: Sequence[int],
         base_prior: str | Distribution | None = "learned",
         transfer: str | float | None = "learned",
+        own_sources: bool = False,
     ):
         super().__init__()
+        self.own_sources = own_sources
         self.base = None if base_prior is None else BasePrior(base_prior, event_shape)
         self.mixing = GumbelSoftmaxMixing(tasks, base=self.base is not None)
         self.log_width: nn.Parameter | None = None
@@ -159,7 +168,10 @@ class WeightsPrior(nn.Module):
         )
         width = self.width()
         wide = sources if width is None else widen(sources, width)
-        return wide if self.base is None else concatenate([wide, self.base()])
+        if self.base is None:
+            return wide
+        fixed = self.own_sources and self.base.given == "learned"
+        return concatenate([wide, detach(self.base()) if fixed else self.base()])
 
     def anchor(self, event_shape: Sequence[int]) -> Distribution:
         """What own-data posteriors are fitted under: p_0, or N(0, I) without one; (1,)."""
@@ -178,9 +190,10 @@ class WeightsPrior(nn.Module):
     def log_hyperprior(self) -> Tensor:
         r"""Log density of the weak hyperpriors on whatever is learned here, a scalar.
 
-        Equation (5.6): N(0, 1) on m_0, on log delta and on log pi about its start; N(0, 0.3^2) on
-        log sd of p_0. On the logarithms, since a density on the sd itself (half-normal, say) lets
-        it fall to zero, where every task is its own prior's mean.
+        Equation (5.6): N(0, 1) on m_0, on log delta and on log pi about its start; Exponential(1)
+        on the variance v_0. All as densities of logarithms where they are of scales: a density on
+        the sd itself (half-normal, say) lets it fall to zero, where every task is its own prior's
+        mean.
         """
         total = self.mixing.log_hyperprior()
         if self.base is not None:

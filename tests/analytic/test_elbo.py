@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, Independent, Laplace, Normal, kl_divergence
+from torch.distributions import Bernoulli, Exponential, Independent, Laplace, Normal, kl_divergence
 
 import vmtl_core as vmtl
 from tests.stats import assert_mean
@@ -184,7 +184,7 @@ def test_the_grid_in_the_model() -> None:
 
 
 def test_hyperprior_is_counted_once_and_divided_by_the_tasks() -> None:
-    """(5.6) N(0,1) on m_0, log delta and logits about their start; N(0,0.3^2) on log sd of p_0."""
+    """(5.6) N(0,1) on m_0, log delta and logits about their start; Exponential(1) on v_0."""
     x, y, task = table()
     options = {"base_prior": "learned", "transfer": "learned"}
     model, without = a_model(hyperprior="weak", **options), a_model(**options)
@@ -194,9 +194,11 @@ def test_hyperprior_is_counted_once_and_divided_by_the_tasks() -> None:
             parameter.copy_(torch.randn(2))
         model.prior.mixing.logits.add_(torch.randn(3, 4))
     prior, admitted = model.prior, ~torch.eye(3, 4, dtype=torch.bool)
+    variance = (2 * prior.base.log_scale).exp()
+    log_sd = Exponential(1.0).log_prob(variance) + (2 * variance).log()  # dv / d log sd = 2 v
     by_hand = (
         Normal(0.0, 1.0).log_prob(prior.base.loc).sum()
-        + Normal(0.0, 0.3).log_prob(prior.base.log_scale).sum()
+        + log_sd.sum()
         + Normal(0.0, 1.0).log_prob(prior.log_width).sum()
         + Normal(0.0, 1.0).log_prob(prior.mixing.logits - start)[admitted].sum()
     )

@@ -25,7 +25,7 @@ def learned_base(weak: Tensor, half_normal: Tensor, truth: float = 1.0) -> Figur
     for pair in zip(half_normal.tolist(), weak.tolist(), strict=True):
         axis.plot([0, 1], pair, color=BLUE, marker="o", lw=1)
     axis.axhline(truth, color=BLACK, ls="--", lw=1)
-    axis.set_xticks([0, 1], ["half-normal on $s_0$", "normal on $\\log s_0$"])
+    axis.set_xticks([0, 1], ["half-normal on $s_0$", "(5.6), on $\\log s_0$"])
     axis.set(xlim=(-0.4, 1.4), ylim=(0, 1.1 * truth), ylabel="learned $s_0$")
     plt.close(figure)
     return figure
