@@ -6,15 +6,19 @@ loop is `tests/oracle.py`, which the tests hold equal to the core. The steps of 
 one run, and what is timed is the processor time of this process, so that a busy machine disturbs
 the ratio little. The floor is the matrix products alone, with no distribution around them.
 
+A second table times the paper's preset without encoders, 16 rows and 16 inputs a task, against the
+same model in Pyro, where Pyro is installed (`pip install pyro-ppl`).
+
     python benchmarks/elbo_step.py [--json] [--tasks 3 10 50] [--profile 10]
 """
 
 import argparse
+import importlib.util
 import json
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
@@ -46,9 +50,9 @@ def model_and_data(tasks: int) -> tuple[vmtl.MultiTaskELBO, Tensor, Tensor, Tens
     return model, torch.randn(rows, INPUTS), torch.randn(rows), task
 
 
-def training_step(model: vmtl.MultiTaskELBO, loss: Callable[[], Tensor]) -> Step:
+def training_step(parameters: Iterable[Tensor], loss: Callable[[], Tensor]) -> Step:
     """Forward, backward, Adam."""
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    optimizer = torch.optim.Adam(parameters, lr=0.01)
 
     def step() -> None:
         optimizer.zero_grad()
@@ -102,8 +106,8 @@ def measure(tasks: int) -> dict[str, float]:
     model, x, y, task = model_and_data(tasks)
     table = by_task(x, y, task, tasks)
     steps = {
-        "core": training_step(model, lambda: model(x, y, task, validate=False).loss),
-        "loop": training_step(model, lambda: -naive_elbo(naive_terms(model, table))),
+        "core": training_step(model.parameters(), lambda: model(x, y, task, validate=False).loss),
+        "loop": training_step(model.parameters(), lambda: -naive_elbo(naive_terms(model, table))),
         "floor": floor_step(tasks),
     }
     loops = max(5, 200 // tasks)
@@ -116,10 +120,36 @@ def measure(tasks: int) -> dict[str, float]:
     }
 
 
+def measure_pyro(tasks: int) -> dict[str, float]:
+    """One row of the second table: `MultiTaskELBO.paper`, z = x, against `pyro_model.py`."""
+    from benchmarks.pyro_model import PyroVMTL
+
+    torch.manual_seed(0)
+    x, y = torch.randn(tasks, ROWS, LATENTS), torch.randn(tasks, ROWS)
+    model = vmtl.MultiTaskELBO.paper(
+        vmtl.LinearGaussian(),
+        vmtl.GaussianWeights(tasks, (LATENTS,)),
+        task_sizes=[ROWS] * tasks,
+        weight_samples=SAMPLES,
+        divergence_samples=SAMPLES,
+    )
+    task = torch.arange(tasks).repeat_interleave(ROWS)
+    table = x.flatten(0, 1), y.flatten(), task
+    other = PyroVMTL(x, y, SAMPLES)
+    steps = {
+        "core": training_step(model.parameters(), lambda: model(*table, validate=False).loss),
+        "pyro": training_step(other.parameters(), other.loss),
+    }
+    loops = max(20, 1000 // tasks)
+    result = milliseconds(steps, {"core": loops, "pyro": loops})
+    ratio = result["pyro"] / result["core"]
+    return {"tasks": tasks, **{f"{k}_ms": v for k, v in result.items()}, "pyro_over_core": ratio}
+
+
 def show_profile(tasks: int) -> None:
     """Where the time of a step goes."""
     model, x, y, task = model_and_data(tasks)
-    step = training_step(model, lambda: model(x, y, task, validate=False).loss)
+    step = training_step(model.parameters(), lambda: model(x, y, task, validate=False).loss)
     for _ in range(3):
         step()
     with torch.profiler.profile(
@@ -142,8 +172,11 @@ def main() -> None:
         show_profile(options.profile)
         return
     results = [measure(tasks) for tasks in options.tasks]
+    has_pyro = importlib.util.find_spec("pyro") is not None
+    with_pyro = [measure_pyro(tasks) for tasks in options.tasks] if has_pyro else []
     if options.json:
-        print(json.dumps({"torch": torch.__version__, "results": results}, indent=2))
+        found = {"torch": torch.__version__, "results": results, "pyro": with_pyro}
+        print(json.dumps(found, indent=2))
         return
     print(f"{'T':>4} {'core ms':>9} {'loop ms':>9} {'loop/core':>10} {'bar':>5} {'core/floor':>11}")
     for row in results:
@@ -153,6 +186,15 @@ def main() -> None:
             f"{tasks:>4} {row['core_ms']:>9.2f} {row['loop_ms']:>9.1f} "
             f"{row['loop_over_core']:>10.1f} {bar:>5} {row['core_over_floor']:>11.1f}"
         )
+    if not has_pyro:
+        print("No comparison with Pyro: it isn't installed (pip install pyro-ppl).")
+        return
+    print(
+        f"\n{'T':>4} {'core ms':>9} {'Pyro ms':>9} {'Pyro/core':>10}    the paper's preset, z = x"
+    )
+    for row in with_pyro:
+        times = f"{row['core_ms']:>9.2f} {row['pyro_ms']:>9.2f} {row['pyro_over_core']:>10.1f}"
+        print(f"{int(row['tasks']):>4} {times}")
 
 
 if __name__ == "__main__":

@@ -92,31 +92,73 @@ def clusters(
     >>> train.x.shape, test.x.shape
     (torch.Size([72, 5]), torch.Size([2400, 5]))
     """
-    for name, value in (
-        ("clusters", clusters),
-        ("per_task", per_task),
-        ("inputs", inputs),
-        ("test_per_task", test_per_task),
-    ):
-        _at_least(name, value, 1)
+    _at_least("clusters", clusters, 1)
     _at_least("tasks", tasks, clusters)
-    _at_least("noise", noise, 0)
+    _at_least("inputs", inputs, 1)
     _at_least("between_sd", between_sd, 0)
     generator = torch.Generator().manual_seed(seed)
     cluster = torch.arange(tasks) * clusters // tasks
     centres = _normal(generator, clusters, inputs)
     weights = centres[cluster] + between_sd * _normal(generator, tasks, inputs)
-    task = torch.arange(tasks).repeat_interleave(per_task + test_per_task)
-    x = _normal(generator, len(task), inputs)
+    truth = Truth(_default(weights), cluster, float(between_sd), float(noise))
+    description = f"{tasks} linear regressions in {clusters} clusters, generated."
+    return _regressions(generator, weights, truth, per_task, test_per_task, description)
+
+
+def opposites(
+    tasks: int = 8,
+    per_task: int = 6,
+    inputs: int = 5,
+    noise: float = 0.5,
+    between_sd: float = 0.15,
+    seed: int = 0,
+    test_per_task: int = 200,
+) -> MultiTaskData:
+    """Linear regressions of which every other one has all its signs reversed: averaging hurts.
+
+    c ~ N(0, I); w_t = (-1)^t c + between_sd * N(0, I); inputs, noise and split as in
+    :func:`clusters`.  The mean over all tasks says nothing about any of them, and half of the
+    tasks are as wrong as can be for the other half.
+
+    Args, Returns and Raises as :func:`clusters`; ``tasks`` at least 2.
+
+    >>> opposites().truth.cluster
+    tensor([0, 1, 0, 1, 0, 1, 0, 1])
+    """
+    _at_least("tasks", tasks, 2)
+    _at_least("inputs", inputs, 1)
+    _at_least("between_sd", between_sd, 0)
+    generator = torch.Generator().manual_seed(seed)
+    side = torch.arange(tasks) % 2
+    centre = _normal(generator, 1, inputs)
+    weights = (1 - 2 * side[:, None]) * centre + between_sd * _normal(generator, tasks, inputs)
+    truth = Truth(_default(weights), side, float(between_sd), float(noise))
+    description = f"{tasks} linear regressions of alternating sign, generated."
+    return _regressions(generator, weights, truth, per_task, test_per_task, description)
+
+
+def _regressions(
+    generator: torch.Generator,
+    weights: Tensor,
+    truth: Truth,
+    per_task: int,
+    test_per_task: int,
+    description: str,
+) -> MultiTaskData:
+    """x ~ N(0, I) and y = w_t . x + noise * N(0, 1) for tasks of equal size."""
+    noise = truth.noise
+    assert noise is not None
+    for name, value, least in (
+        ("per_task", per_task, 1),
+        ("test_per_task", test_per_task, 1),
+        ("noise", noise, 0),
+    ):
+        _at_least(name, value, least)
+    task = torch.arange(len(weights)).repeat_interleave(per_task + test_per_task)
+    x = _normal(generator, len(task), weights.shape[1])
     y = (x * weights[task]).sum(1) + noise * _normal(generator, len(task))
     return _pack(
-        x,
-        y,
-        task,
-        Truth(_default(weights), cluster, float(between_sd), float(noise)),
-        kind="regression",
-        train_size=per_task,
-        description=f"{tasks} linear regressions in {clusters} clusters, generated.",
+        x, y, task, truth, kind="regression", train_size=per_task, description=description
     )
 
 

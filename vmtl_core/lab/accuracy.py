@@ -1,0 +1,294 @@
+"""Every method on every data set, scored on held-out examples: what `benchmarks/accuracy.py` runs.
+
+One setting of steps, learning rate and samples serves all sets: none is tuned to a set.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from importlib.resources import files
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Generator, nn
+from torch.distributions import Distribution
+
+import vmtl_core as vmtl
+from vmtl_core.lab import baselines
+from vmtl_core.lab.datasets import (
+    MultiTaskData,
+    chem97,
+    clusters,
+    linked_tasks,
+    opposites,
+    rail_choices,
+    schools,
+)
+from vmtl_core.lab.metrics import coverage, expected_calibration_error, log_score, nmse
+
+RESULTS = "accuracy.csv"
+STEPS, RATE, SAMPLES = 1000, 0.1, 400
+"""Steps of Adam, its first learning rate, and samples of w in the predictive."""
+KL_FACTOR = 6e-3
+"""The largest factor before the KL of w in the authors' code; with 1 its posteriors collapse."""
+
+Pair = tuple[MultiTaskData, MultiTaskData]
+Method = Callable[[MultiTaskData, MultiTaskData, int], Distribution]
+
+
+# The sets. Each takes the seed of the split, and of the data where they are generated.
+
+
+def schools_5(seed: int) -> Pair:
+    """Five pupils of each of 131 schools."""
+    train, test = schools().split(5, seed)
+    train, test = train.standardise(test)
+    return train, test
+
+
+def chem97_5(seed: int, tasks: int = 1000) -> Pair:
+    """Five students of each of the first 1,000 schools that have at least ten."""
+    data = chem97()
+    large = [t for t, size in enumerate(data.task_sizes) if size >= 10]
+    train, test = data.subset(large[:tasks]).split(5, seed)
+    train, test = train.standardise(test)
+    return train, test
+
+
+def rail_5(seed: int) -> Pair:
+    """Five choices of each of 235 travellers; inputs are scaled, not shifted: they are differences."""
+    train, test = rail_choices().split(5, seed)
+    scale = train.x.square().mean(0).sqrt()
+    return replace(train, x=train.x / scale), replace(test, x=test.x / scale)
+
+
+def linked_10(seed: int) -> Pair:
+    """Ten points of each of the linked tasks."""
+    return linked_tasks(seed=seed).split(10, seed)
+
+
+def clusters_at(between_sd: float, seed: int) -> Pair:
+    """Twelve regressions in three clusters, six points each."""
+    return clusters(between_sd=between_sd, seed=seed).split(seed=seed)
+
+
+def opposites_6(seed: int) -> Pair:
+    """Eight regressions, every other one with all signs reversed, six points each."""
+    return opposites(seed=seed).split(seed=seed)
+
+
+SETS: dict[str, Callable[[int], Pair]] = {
+    "schools": schools_5,
+    "rail choices": rail_5,
+    "chem97": chem97_5,
+    "linked tasks": linked_10,
+    "clusters, sd 0.05": partial(clusters_at, 0.05),
+    "clusters, sd 0.15": partial(clusters_at, 0.15),
+    "clusters, sd 0.5": partial(clusters_at, 0.5),
+    "opposites": opposites_6,
+}
+"""Training and test set by name of the set and seed of the split."""
+
+
+# The methods. Each takes training and test set and a seed, and returns the predictive of y.
+
+
+def single(train: MultiTaskData, test: MultiTaskData, seed: int) -> Distribution:
+    """Every task alone under N(0, I) or, for regressions, N(0, v I): exact, or by `fit`."""
+    if train.kind == "regression":
+        return baselines.single_task_bayes(train, test, intercept=_intercept(train)).distribution()
+    model = _make(train, base_prior="standard")
+    _fit(model, train, seed)
+    return _own_predictive(model, test)
+
+
+def pooled(train: MultiTaskData, test: MultiTaskData, seed: int) -> Distribution:
+    """All examples as those of one task: Bayesian regression or penalised logistic regression."""
+    intercept = _intercept(train)
+    if train.kind == "regression":
+        return baselines.pooled_bayes(train, test, intercept).distribution()
+    return baselines.pooled_logistic(train, test, intercept=intercept).distribution()
+
+
+def hierarchical(train: MultiTaskData, test: MultiTaskData, seed: int) -> Distribution:
+    """Empirical Bayes, w_t ~ N(m_0, diag v_0): exact for regressions, by `fit` otherwise."""
+    if train.kind == "regression":
+        intercept = _intercept(train)
+        return baselines.hierarchical_gaussian(train, test, intercept).distribution()
+    model = _make(train)
+    _fit(model, train, seed)
+    return _own_predictive(model, test)
+
+
+def default(train: MultiTaskData, test: MultiTaskData, seed: int) -> Distribution:
+    """`MultiTaskELBO` as it comes."""
+    return _variational(train, test, seed)
+
+
+def paper(train: MultiTaskData, test: MultiTaskData, seed: int) -> Distribution:
+    """`MultiTaskELBO.paper`: previous posteriors, sampled KL."""
+    return _variational(train, test, seed, paper=True, divergence_samples=2)
+
+
+def weighted_sum(train: MultiTaskData, test: MultiTaskData, seed: int) -> Distribution:
+    """As the authors' code: previous posteriors, the law of the weighted sum, a small KL factor."""
+    return _variational(
+        train, test, seed, kl_factor=KL_FACTOR, paper=True, divergence="weighted_sum"
+    )
+
+
+def convex(train: MultiTaskData, test: MultiTaskData, seed: int) -> Distribution:
+    """As the other public implementation: joint posteriors, weighted mean of the KLs."""
+    return _variational(train, test, seed, paper=True, sources="joint", divergence="convex")
+
+
+METHODS: dict[str, Method] = {
+    "single-task": single,
+    "pooled": pooled,
+    "hierarchical": hierarchical,
+    "VMTL, paper": paper,
+    "VMTL, weighted sum": weighted_sum,
+    "VMTL, convex": convex,
+    "VMTL, default": default,
+}
+"""Methods by name, for tables; in this order in the results."""
+
+
+def methods(name: str) -> list[str]:
+    """The methods that set `name` is scored with."""
+    return list(METHODS)
+
+
+def score(predictive: Distribution, data: MultiTaskData) -> dict[str, float]:
+    """How good a predictive of the targets is.
+
+    Returns:
+        error: NMSE of a regression, share of wrong labels of a classification; log_score: mean log
+        density or probability, nats an example; calibration: coverage of 90 % intervals, or
+        expected calibration error.
+    """
+    score = log_score(predictive, data.y).item()
+    if data.kind == "regression":
+        error, calibration = nmse(predictive.mean, data.y), coverage(predictive, data.y)
+    else:
+        probs = _class_probs(predictive)
+        error = (probs.argmax(1) != data.y).double().mean()
+        calibration = expected_calibration_error(probs, data.y)
+    return {"error": error.item(), "log_score": score, "calibration": calibration.item()}
+
+
+def run(name: str, method: str, seed: int) -> dict[str, Any]:
+    """Train and score one method on one split: a row of the table of results.
+
+    Args:
+        name: of `SETS`.
+        method: of `methods(name)`.
+        seed: of the split, of generated data and of the fit.
+
+    Returns:
+        set, method, seed, the scores of `score`, and processor seconds of
+        training and predicting.
+    """
+    train, test = SETS[name](seed)
+    began = time.process_time()
+    predictive = METHODS[method](train, test, seed)
+    seconds = time.process_time() - began
+    head = {"set": name, "method": method, "seed": seed}
+    return head | score(predictive, test) | {"seconds": seconds}
+
+
+def against_best(table: pd.DataFrame) -> pd.DataFrame:
+    """How far each method is behind the best of its set, in log score over the same splits.
+
+    Args:
+        table: rows of `run`.
+
+    Returns:
+        One row for each set and method: mean log_score, error and calibration, number of splits,
+        gap (nats an example behind the method with the best mean, 0 for that one) and gap_se, the
+        standard error of this paired difference.
+    """
+    rows = []
+    for name, group in table.groupby("set", sort=False):
+        scores = group.pivot(index="seed", columns="method", values="log_score")
+        best = scores.mean().idxmax()
+        means = group.groupby("method")[["error", "log_score", "calibration", "seconds"]].mean()
+        for method in group.method.unique():
+            gap = (scores[best] - scores[method]).dropna()
+            paired = {"splits": len(gap), "gap": gap.mean(), "gap_se": gap.sem()}
+            rows.append({"set": name, "method": method} | means.loc[method].to_dict() | paired)
+    return pd.DataFrame(rows)
+
+
+def results() -> pd.DataFrame:
+    """The table that `benchmarks/accuracy.py` stored, one row for each set, method and split."""
+    return pd.read_csv(str(files("vmtl_core.lab") / "data" / "results" / RESULTS))
+
+
+def _variational(
+    train: MultiTaskData,
+    test: MultiTaskData,
+    seed: int,
+    kl_factor: float = 1.0,
+    **options: Any,
+) -> Distribution:
+    model = _make(train, **options)
+    _fit(model, train, seed, kl_factor)
+    generator = Generator().manual_seed(seed)
+    return vmtl.predictive(model, test.x, test.task, SAMPLES, generator=generator)
+
+
+def _make(train: MultiTaskData, paper: bool = False, **options: Any) -> vmtl.MultiTaskELBO:
+    make = vmtl.MultiTaskELBO.paper if paper else vmtl.MultiTaskELBO
+    rows = train.x.shape[1] + _intercept(train)
+    likelihood: nn.Module = vmtl.LinearGaussian()
+    if train.kind == "classification":
+        likelihood = vmtl.LinearBernoulli()
+    weights = vmtl.GaussianWeights(train.tasks, (rows,))
+    return make(likelihood, weights, task_sizes=train.task_sizes, **options)
+
+
+def _fit(
+    model: vmtl.MultiTaskELBO, train: MultiTaskData, seed: int, kl_factor: float = 1.0
+) -> None:
+    """Adam, full batch, the learning rate falling to a hundredth along a cosine."""
+    rate = vmtl.cosine_decay(RATE, RATE / 100, STEPS)
+    if kl_factor == 1:
+        vmtl.fit(model, train.x, train.y, train.task, STEPS, rate, seed=seed, progress=False)
+        return
+    generator = Generator().manual_seed(seed)
+    optimiser = torch.optim.Adam(model.parameters(), RATE)
+    for step in range(STEPS):
+        optimiser.param_groups[0]["lr"] = rate(step)
+        terms = model(train.x, train.y, train.task, step, generator, validate=step == 0)
+        loss = -(terms.log_likelihood - kl_factor * terms.kl_weights).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+
+def _own_predictive(model: vmtl.MultiTaskELBO, data: MultiTaskData) -> vmtl.PredictiveMixture:
+    """Predictive from the own-data posteriors: every task alone under the base prior."""
+    assert model.own is not None
+    q = model.source_weights()
+    noise = torch.randn((SAMPLES, *q.mean.shape), generator=Generator().manual_seed(0))
+    with torch.no_grad():
+        w = q.mean + q.stddev * noise
+        return vmtl.PredictiveMixture(
+            model.own.likelihood(data.x[None, None], w[None, :, data.task])
+        )
+
+
+def _class_probs(predictive: Distribution) -> torch.Tensor:
+    """Probability of every label, (N, C)."""
+    probs = predictive.probs if hasattr(predictive, "probs") else predictive.mean
+    return probs if probs.ndim == 2 else torch.stack([1 - probs, probs], 1)
+
+
+def _intercept(data: MultiTaskData) -> bool:
+    """Standardised tables get an intercept; generated sets and differences of options have none."""
+    return data.scaling is not None
