@@ -286,9 +286,24 @@ def base_first(self: WeightsPrior, sources):
 
 
 def standard_scale_for_log_sd(self: BasePrior) -> Tensor:
+    """N(0, 1) on log sd of p_0, as on log delta."""
     if self.given != "learned":
         return torch.zeros(())
     return mixing.log_normal_density(self.loc) + mixing.log_normal_density(self.log_scale)
+
+
+def exponential_without_jacobian(self: BasePrior) -> Tensor:
+    """Exponential(1) on v_0 taken for a density of log sd."""
+    if self.given != "learned":
+        return torch.zeros(())
+    return mixing.log_normal_density(self.loc) - (2 * self.log_scale).exp().sum()
+
+
+def mixture_trains_the_base(self: WeightsPrior, sources):
+    """p_0 fitted by the mixture too, and not by the own-data ELBO alone."""
+    width = self.width()
+    wide = sources if width is None else priors.widen(sources, width)
+    return wide if self.base is None else priors.concatenate([wide, self.base()])
 
 
 def hyperprior_of_every_entry(self: GumbelSoftmaxMixing) -> Tensor:
@@ -810,9 +825,19 @@ MUTANTS = [
         test_elbo.test_hyperprior_is_counted_once_and_divided_by_the_tasks,
     ),
     mutant(
-        "hyperprior of the base prior's log sd too wide",
+        "N(0, 1) on the base prior's log sd",
         {"vmtl_core.priors:BasePrior.log_hyperprior": standard_scale_for_log_sd},
         test_elbo.test_hyperprior_is_counted_once_and_divided_by_the_tasks,
+    ),
+    mutant(
+        "Exponential(1) on v_0 without the Jacobian of log sd",
+        {"vmtl_core.priors:BasePrior.log_hyperprior": exponential_without_jacobian},
+        test_elbo.test_hyperprior_is_counted_once_and_divided_by_the_tasks,
+    ),
+    mutant(
+        "the mixture trains p_0 too",
+        {"vmtl_core.priors:WeightsPrior.components": mixture_trains_the_base},
+        test_sources.test_own_sources_get_no_gradient_from_the_prior,
     ),
     # ELBO.
     mutant(

@@ -224,6 +224,7 @@ def kl_weights(
     log_weights = [draws.log_alpha[t][k] for k in range(model.tasks) if k != t]
     base = base_prior(model)
     if base is not None:
+        assert model.prior.base is not None
         by_own_data = model.sources == "own" and model.prior.base.given == "learned"
         components.append(normal(base.mean.detach(), base.stddev.detach()) if by_own_data else base)
         log_weights.append(draws.log_alpha[t][-1])

@@ -20,8 +20,9 @@ from vmtl_core.lab.metrics import coverage, log_score, nmse
 
 STEPS, SAMPLES = 2000, 400
 EARLY, LATE = 300, 1000  # steps of the paper's model: the fewer, the better it scores
-RESULTS, TRAINING = "schools.csv", "schools_training.csv"
-TEMPERATURES = "schools_temperatures.csv"
+RESULTS, FRESH = "schools.csv", "schools_fresh.csv"
+TRAINING, TEMPERATURES = "schools_training.csv", "schools_temperatures.csv"
+SPLITS = 10  # of RESULTS, at which every setting was chosen; those of FRESH come after them
 
 CLOSED_FORM: dict[str, Callable[..., baselines.Prediction]] = {
     "single": baselines.single_task_bayes,
@@ -31,7 +32,8 @@ CLOSED_FORM: dict[str, Callable[..., baselines.Prediction]] = {
 }
 """Baselines that need no gradient steps; the mixed model has a random intercept only."""
 
-METHODS = (*CLOSED_FORM, "base prior alone", "default", "paper, stopped early", "paper")
+FRESH_METHODS = (*CLOSED_FORM, "base prior alone", "default")
+METHODS = (*FRESH_METHODS, "paper, stopped early", "paper")
 
 
 def standardised(n: int, seed: int) -> tuple[MultiTaskData, MultiTaskData]:

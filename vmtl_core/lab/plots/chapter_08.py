@@ -72,7 +72,7 @@ def scores(table: pd.DataFrame, methods: Sequence[str], limits: Mapping[str, Lim
         methods: which, from top to bottom.
         limits: score -> range of its axis; an arrow marks a method beyond it.
     """
-    figure, axes = canvas(1, 3, (3.7, 3.8), sharey=True)
+    figure, axes = canvas(1, 3, (3.7, 4.6), sharey=True)
     sizes = sorted(table["n"].unique())
     for axis, (name, label) in zip(axes[0], SCORES.items(), strict=True):
         for j, n in enumerate(sizes):
@@ -86,6 +86,7 @@ def scores(table: pd.DataFrame, methods: Sequence[str], limits: Mapping[str, Lim
                     mark[0].set_label(f"{n} pupils a school")
                 _off_scale(axis, mean, place, limits.get(name), COLOURS[j])
         axis.set_xlim(limits.get(name))
+        axis.locator_params(axis="x", nbins=5)
         axis.set_xlabel(label)
     axes[0, 2].axvline(0.9, color=INK, linewidth=0.8, linestyle=LINES[2])
     axes[0, 0].set_yticks(range(len(methods)), methods)
