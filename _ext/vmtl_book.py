@@ -4,7 +4,7 @@
   several lines in `split`, where MathJax allows no tag.
 - The Colab badge, a picture from Google's server in a notebook, is a local file in the book.
 - Thebe, which would fetch a live kernel's scripts from a CDN and which we do not use, is left out.
-- The theme's source maps are left out of the site.
+- The theme's source maps are left out of the site, and `light_pages` makes its pages lighter.
 - A docstring may hold `$$ ... $$` and `$ ... $`, as the chapters do, and a shape `(*batch, T)`.
 """
 
@@ -80,6 +80,7 @@ def without_source_maps(app: Sphinx, exception: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
+    app.setup_extension("light_pages")
     app.connect("build-finished", without_source_maps, priority=900)
     app.add_transform(LocalBadge)
     app.add_transform(TaggedEquations)

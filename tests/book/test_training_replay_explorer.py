@@ -94,6 +94,52 @@ def test_the_numbers_shown_are_those_of_the_model(few: MultiTaskData) -> None:
     near(widget.kl, bound.detach())
 
 
+@pytest.mark.parametrize("sources", ["own", "joint"])
+def test_few_tasks_of_many_are_those_of_the_whole_model(sources: str) -> None:
+    """phi, KL and prior density of three of nine tasks, the other six summed, against the model."""
+    train, _ = clusters(tasks=9, clusters=3, inputs=2, between_sd=0.3).split()
+    show, hidden = [7, 0, 4], [1, 2, 3, 5, 6, 8]
+    model = make_model(train, "constant", sources, LAST, intercept=True)
+    vmtl.fit(model, train.x, train.y, train.task, LAST, lr=0.1, progress=False)
+    recording = record_replay(
+        train, ["constant"], [sources], last=LAST, count=4, show=show, intercept=True
+    )
+    widget = TrainingReplay(**recording)
+    assert widget.columns == ["task 7", "task 0", "task 4", "6 others", "base"]
+    assert widget.inputs == [*train.input_names, "intercept"]
+
+    def summed(table: torch.Tensor) -> torch.Tensor:
+        rows = table[show]
+        return torch.cat([rows[:, show], rows[:, hidden].sum(1, keepdim=True), rows[:, 9:]], 1)
+
+    def near(found: torch.Tensor, expected: torch.Tensor) -> None:
+        torch.testing.assert_close(found, expected.double().detach(), atol=3e-3, rtol=3e-3)
+
+    near(widget.alpha, summed(model.alpha()))
+    near(widget.alpha.sum(1), torch.ones(3))
+    near(widget.phi, summed(model.responsibilities()))
+    near(widget.phi.sum(1), torch.ones(3))
+    prior, q = model.weights_prior(), model.q_weights()
+    near(widget.log_prior, prior.log_prob(q.mean)[show])
+    components = model.prior.components(model.source_weights())
+    log_alpha = model.prior.mixing.log_probabilities()
+    near(widget.kl, vmtl.kl_to_mixture(q, components, log_alpha, method="jensen")[show])
+    drawn, others = widget.components, components.mean[hidden]
+    near(drawn.mean[3], others.mean(0))
+    near(drawn.variance[3], components.variance[hidden].mean(0) + others.var(0, unbiased=False))
+
+    retrain(widget, train, "cosine", sources, show=show, intercept=True)
+    assert widget.name == f"new: cosine, jensen, seed 0, {sources}"
+    with pytest.raises(ValueError, match="`data` must have the tasks and inputs of the widget"):
+        retrain(widget, train, "cosine", sources)
+
+
+@pytest.mark.parametrize("show", [[1], [0, 0], [0, 9], [-1, 2]])
+def test_bad_choices_of_tasks_are_refused(few: MultiTaskData, show: list[int]) -> None:
+    with pytest.raises(ValueError, match="`show` must be at least two different tasks of 0"):
+        record_replay(few, show=show)
+
+
 def test_an_ellipse_holds_ninety_per_cent(widget: TrainingReplay) -> None:
     draws = widget.posterior.sample((20_000,))
     x, y, a, b = widget.ellipses.T
@@ -158,6 +204,9 @@ BAD: list[tuple[Any, str]] = [
     (lambda r: changed(r, "sd", [[-1.0] * 6] * 6), "standard deviations > 0; run 0 has in `sd`"),
     (lambda r: changed(r, "source_sd", None), "`source_mean` and `source_sd` or neither"),
     (lambda r: changed(r, "terms", {"elbo": [1.0]}), "6 finite numbers for every term"),
+    (lambda r: {"others": -1}, "`others` must be a whole number"),
+    (lambda r: {"others": 4}, r"`alpha`; run 0 has \(6, 12\)"),
+    (lambda r: changed(r, "rest", [[1.0] * 10] * 6), "`rest` exactly where there are `others`, 0"),
     (lambda r: {"truth": [[1, 2]]}, r"`truth` must be finite numbers of shape \(3, 2\)"),
     (lambda r: {"run": 9}, r"`run` must be a whole number in 0\.\.\.8; got 9"),
     (lambda r: {"position": 6}, r"`position` must be a whole number in 0\.\.\.5"),

@@ -127,6 +127,17 @@ def test_rows(call: Call) -> None:
     agree(call("math", "columnMeans", scores.flatten().tolist(), 3), scores.mean(0))
 
 
+@pytest.mark.parametrize("count", [3, 35])
+def test_means_over_temperatures(call: Call, count: int) -> None:
+    """One squaring a halving of tau, against a softmax at every tau; a large score underflows."""
+    scores = torch.randn(20, 3, dtype=torch.float64)
+    scores[0] = torch.tensor([80.0, -90.0, 0.0])
+    found = call("math", "meansOverTemperatures", scores.flatten().tolist(), 3, 20, count)
+    assert len(found) == count
+    for i, means in enumerate(found):
+        agree(means, (scores / (20 / 2 ** (i / 4))).softmax(1).mean(0))
+
+
 def test_mixture_density(call: Call) -> None:
     weights, means, sds = [0.2, 0.8], [-1.0, 2.0], [0.5, 1.5]
     found = call("density", "mixtureDensity", weights, means, sds, -3, 5, 9)
@@ -136,6 +147,22 @@ def test_mixture_density(call: Call) -> None:
     agree(found["x"], x)
     agree(found["mixture"], each.sum(1))
     agree(found["components"][1], each[:, 1])
+
+
+SCHOOLS = ["school 12", "school 7", "125 others", "base"]
+
+
+@pytest.mark.parametrize(
+    ("names", "room", "expected"),
+    [
+        (SCHOOLS, 10, SCHOOLS),
+        (SCHOOLS, 7, ["12", "7", "others", "base"]),
+        (SCHOOLS, 3, ["12", "7", "ot…", "ba…"]),
+        (["ash", "birchwood", "base"], 5, ["ash", "birc…", "base"]),
+    ],
+)
+def test_names_in_little_room(call: Call, names: list[str], room: int, expected: list[str]) -> None:
+    assert call("heatmap", "shorten", names, names[:2], room) == expected
 
 
 @pytest.mark.parametrize(
@@ -150,7 +177,7 @@ def test_mixture_density(call: Call) -> None:
         ("format", (-1.25, 1), "−1.3"),
         ("formatLog", (0.05,), "0.05"),
         ("formatLog", (20,), "20.0"),
-        ("line", ([[0, 1], [2, 3.456]],), "M0.00,1.00L2.00,3.46"),
+        ("line", ([[0, 1], [2, 3.456]],), "M0,1L2,3.5"),
     ],
 )
 def test_axes(call: Call, name: str, given: tuple[Any, ...], expected: Any) -> None:

@@ -1,33 +1,61 @@
-"""A widget in a real JupyterLab, which the test starts: what the reader moves, the kernel sees."""
+"""All widgets in a real JupyterLab, which the tests start: what the reader moves, the kernel sees."""
 
+import json
 import os
-import re
 import secrets
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page
 
+from tests.browser import test_echo, test_kl, test_predictive, test_replay, test_widgets
 from tests.browser.conftest import unavailable
-from tests.browser.static_page import MOVE, watched
+from tests.browser.static_page import MOVE, Values, named, read, watched
+from vmtl_core.lab.datasets import linked_tasks
+from vmtl_core.lab.widgets import TemperatureExplorer, TrainingReplay, record_replay
 
+NAMES = ("temperature", "kl", "predictive", "echo", "replay")
 CELLS = [
-    "from vmtl_core.lab.widgets import TemperatureExplorer\nexplorer = TemperatureExplorer()\nexplorer",
-    "print(f'tau is {explorer.tau:.6f}')",
+    """import json
+from pathlib import Path
+from vmtl_core.lab.datasets import linked_tasks
+from vmtl_core.lab.widgets import (
+    EchoChamberExplorer, KLExplorer, PredictiveExplorer, TemperatureExplorer, TrainingReplay,
+    retrain_panel,
+)
+few, _ = linked_tasks(seed=2).split(10, seed=2)
+temperature, kl, predictive = TemperatureExplorer(), KLExplorer(), PredictiveExplorer()
+echo = EchoChamberExplorer()
+replay = TrainingReplay(**json.loads(Path("recording.json").read_text()))
+asked = 0""",
+    *NAMES,
+    "retrain_panel(replay, few)",
+    """asked += 1
+print(json.dumps({"asked": asked, "tau": temperature.tau, "weights": kl.weights,
+    "width": predictive.width, "difference": echo.difference, "position": replay.position,
+    "run": replay.run, "runs": [run["schedule"] for run in replay.runs]}))""",
 ]
 PATIENCE = 60_000
 KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+# Cells far from the screen are drawn too, as in the page.
+ALL_CELLS = {
+    "@jupyterlab/notebook-extension/tracker.jupyterlab-settings": {"windowingMode": "none"}
+}
 EXECUTE = "command => { void window.jupyterapp.commands.execute(command); }"
-READY = """() => { const shown = window.jupyterapp?.shell?.currentWidget;
-  return shown?.content?.widgets?.length === 2 && shown.sessionContext.session?.kernel?.status === 'idle'; }"""
+RUN_LAST = """() => { const { content } = window.jupyterapp.shell.currentWidget;
+  content.activeCellIndex = content.widgets.length - 1;
+  void window.jupyterapp.commands.execute('notebook:run-cell'); }"""
+READY = f"""() => {{ const shown = window.jupyterapp?.shell?.currentWidget;
+  return shown?.content?.widgets?.length === {len(CELLS)} && shown.sessionContext.session?.kernel?.status === 'idle'; }}"""
 
 
 def free_port() -> int:
@@ -37,18 +65,32 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """Address and token of a JupyterLab on a folder with one small notebook."""
+def recording() -> dict[str, Any]:
+    """Two short fits; the kernel reads them from a file, so that both hold the same numbers."""
+    few, _ = linked_tasks(seed=2).split(10, seed=2)
+    return record_replay(few, ["constant"], ["own", "joint"], last=8, count=4)
+
+
+@pytest.fixture(scope="module")
+def lab(
+    tmp_path_factory: pytest.TempPathFactory, recording: dict[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """Address and token of a JupyterLab on a folder with one notebook that shows every widget."""
     if find_spec("jupyterlab") is None:
         unavailable("JUPYTERLAB IS MISSING: `pip install jupyterlab`, then repeat `make test`")
     folder = tmp_path_factory.mktemp("lab")
     cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=KERNEL), folder / "small.ipynb")
+    (folder / "recording.json").write_text(json.dumps(recording), encoding="utf-8")
     port, token = free_port(), secrets.token_hex(16)
     private = {
         name: str(folder / ".private" / name.lower())
         for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR")
     }  # fmt: skip
+    for name, settings in ALL_CELLS.items():
+        path = Path(private["JUPYTERLAB_SETTINGS_DIR"], name)
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(settings), encoding="utf-8")
     options = {
         "ServerApp.ip": "127.0.0.1",
         "ServerApp.port": port,
@@ -89,34 +131,77 @@ def wait_for(address: str, server: "subprocess.Popen[bytes]", log: Path) -> None
     pytest.fail(f"JupyterLab did not start:\n{log.read_text()[-3000:]}")
 
 
-def tau_of_the_kernel(page: Page, other_than: str = "") -> float:
-    """The value that the second cell printed, once it differs from `other_than`."""
+def ask_kernel(page: Page, time_asked: int) -> dict[str, Any]:
+    """What the last cell printed when it ran for the `time_asked`-th time."""
     page.wait_for_function(
-        """([other]) => { const said = [...document.querySelectorAll('.jp-OutputArea-output')]
-          .map(e => e.textContent.match(/tau is [\\d.]+/)?.[0]).find(Boolean);
-          return said && said !== other; }""",
-        arg=[other_than],
+        """([asked]) => [...document.querySelectorAll('.jp-OutputArea-output')]
+          .some(e => e.textContent.includes(`"asked": ${asked},`))""",
+        arg=[time_asked],
         timeout=PATIENCE,
     )
-    text = page.locator(".jp-OutputArea-output", has_text="tau is").text_content() or ""
-    found = re.search(r"tau is ([\d.]+)", text)
-    assert found
-    return float(found[1])
+    text = page.locator(".jp-OutputArea-output", has_text='"asked"').last.text_content() or ""
+    return json.loads(text)
 
 
-def test_the_kernel_sees_the_moved_value(browser: Browser, lab: tuple[str, str]) -> None:
+def slide(name: str, position: int) -> Callable[[Locator], None]:
+    return lambda view: named(view, name).evaluate(MOVE, position)
+
+
+# Of each widget: the control that is moved, the trait that changes, what it becomes.
+MOVES: dict[str, tuple[Callable[[Locator], None], str, Any]] = {
+    "temperature": (slide("tau", 17), "tau", 0.05 * 400 ** (17 / 260)),
+    "kl": (slide("weight-0", 80), "weights", [0.8, 0.2, 0.0]),
+    "predictive": (slide("width", 20), "width", 0.1 * 40 ** (20 / 160)),
+    "echo": (slide("difference", 50), "difference", 2.5),
+    "replay": (slide("position", 1), "position", 1),
+}
+
+
+def compare(name: str, values: Values, recording: dict[str, Any]) -> None:
+    """Everything that the page shows of a widget, against torch."""
+    if name == "temperature":
+        test_widgets.compare(values, TemperatureExplorer())
+    elif name == "replay":
+        test_replay.compare(values, TrainingReplay(**recording))
+    else:
+        {"kl": test_kl, "predictive": test_predictive, "echo": test_echo}[name].compare(values)
+
+
+def press_train_again(page: Page) -> Values:
+    """Record a new run with the controls of the panel; what the replay then shows."""
+    page.locator("button", has_text="Train again").click()
+    view = page.locator(".vmtl-replay")
+    page.wait_for_function(
+        "root => JSON.parse(root.dataset.values).run === 2",
+        arg=view.element_handle(),
+        timeout=PATIENCE,
+    )
+    return read(view)
+
+
+def test_the_kernel_sees_what_is_moved_and_trains_again(
+    browser: Browser, lab: tuple[str, str], recording: dict[str, Any]
+) -> None:
     address, token = lab
-    settings = {"viewport": {"width": 1200, "height": 1600}}
-    with watched(browser, address, **settings) as (page, _):
+    with watched(browser, address, viewport={"width": 1200, "height": 1600}) as (page, _):
         page.goto(f"{address}lab/tree/small.ipynb?token={token}", timeout=PATIENCE)
         page.wait_for_function(READY, timeout=PATIENCE)
         page.evaluate(EXECUTE, "notebook:run-all-cells")
-        slider = page.locator(".vmtl-temperature [data-name='tau']").first
-        slider.wait_for(timeout=PATIENCE)
-        assert tau_of_the_kernel(page) == 1.0
-        slider.evaluate(MOVE, 17)
+        before = ask_kernel(page, 1)
+        for name, (move, trait, wanted) in MOVES.items():
+            view = page.locator(f".vmtl-{name}")
+            view.wait_for(timeout=PATIENCE)
+            assert read(view)[trait] == before[trait] != pytest.approx(wanted)
+            move(view)
+            shown = read(view)
+            assert shown[trait] == pytest.approx(wanted)
+            compare(name, shown, recording)
         page.wait_for_timeout(500)
-        page.evaluate(EXECUTE, "notebook:run-all-below")  # the last cell is the active one
-        assert tau_of_the_kernel(page, "tau is 1.000000") == pytest.approx(
-            0.05 * 400 ** (17 / 260), abs=1e-6
-        )
+        page.evaluate(RUN_LAST)
+        after = ask_kernel(page, 2)
+        for _, trait, wanted in MOVES.values():
+            assert after[trait] == pytest.approx(wanted), trait
+        new = "new: constant, jensen, seed 0"
+        assert press_train_again(page)["schedule"] == new
+        page.evaluate(RUN_LAST)
+        assert ask_kernel(page, 3)["runs"] == ["constant", "constant", new]

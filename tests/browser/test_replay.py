@@ -16,10 +16,12 @@ from tests.browser.static_page import (
     named,
     read,
     start,
+    stored,
     watched,
     write_page,
 )
 from tests.browser.test_widget_access import CONTRAST
+from vmtl_core.divergences import pairwise_kl
 from vmtl_core.lab.datasets import clusters, linked_tasks
 from vmtl_core.lab.widgets import TrainingReplay, record_replay, retrain_panel
 
@@ -36,7 +38,7 @@ def twin(values: Values, widget: TrainingReplay) -> TrainingReplay:
     settings = {name: values[name] for name in ("run", "position", "task")}
     return TrainingReplay(
         widget.tasks, widget.inputs, widget.steps, widget.runs, widget.truth,
-        axes=widget.axes, **settings,
+        axes=widget.axes, others=widget.others, **settings,
     )  # fmt: skip
 
 
@@ -198,6 +200,41 @@ def test_the_numbers_printed_are_those_of_torch(
         shown.nth(0).get_attribute("rx") or 1
     )
     assert ratio == pytest.approx(float(python.ellipses[1, 2] / python.ellipses[0, 2]), abs=2e-3)
+
+
+@pytest.fixture(scope="module")
+def part() -> TrainingReplay:
+    """Three tasks of nine, the other six as one; an intercept, base prior and width are learned."""
+    train, _ = clusters(tasks=9, clusters=3, inputs=2, between_sd=0.3).split()
+    recording = record_replay(
+        train, ["constant"], last=LAST, count=5, show=[7, 0, 4], intercept=True
+    )
+    return TrainingReplay(**recording, axes=[2, 1])
+
+
+def test_few_tasks_of_many_agree_with_torch(
+    browser: Browser, tmp_path: Path, part: TrainingReplay
+) -> None:
+    path = write_page(tmp_path, [part.model_id], stored([part]))
+    with watched(browser, tmp_path.as_uri()) as (page, errors):
+        view = start(page, path.as_uri())[0]
+        for run in range(3):
+            named(view, "sources").select_option(str(run))
+            for position in (0, 2, 4):
+                named(view, "position").evaluate(MOVE, position)
+                values = read(view)
+                assert (values["run"], values["position"]) == (run, position)
+                compare(values, part)
+        legend = view.locator(".vmtl-legend").text_content() or ""
+        assert "6 others" in legend
+        named(view, "sources").select_option("0")
+        values = read(view)
+        python = twin(values, part)
+        pairs = pairwise_kl(python.posterior, python.components)
+        forgotten = (python.alpha.log() - pairs).softmax(-1)
+        with pytest.raises(AssertionError):  # the others are not the one normal that is drawn
+            close(values["phi"], forgotten)
+        assert not errors
 
 
 def test_the_comparison_sees_known_mistakes(view: Locator, widgets: list[TrainingReplay]) -> None:

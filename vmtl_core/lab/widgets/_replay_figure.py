@@ -59,7 +59,8 @@ def draw(widget: "TrainingReplay", settings: Sequence[tuple[int, int]]) -> Figur
 
 def _heat_map(axis: Any, widget: "TrainingReplay") -> None:
     phi = widget.phi
-    columns = [*widget.tasks, "base"][: phi.shape[1]]
+    columns = [name.replace(" ", "\n", 1) if len(name) > 7 else name for name in widget.columns]
+    many = len(columns) > 5
     axis.imshow(phi.numpy(), cmap="Blues", vmin=0, vmax=1.15)
     for t, row in enumerate(phi.tolist()):
         for k, value in enumerate(row):
@@ -69,8 +70,9 @@ def _heat_map(axis: Any, widget: "TrainingReplay") -> None:
                 axis.add_patch(box)
                 continue
             ink = "white" if value > 0.65 else INK
-            axis.text(k, t, f"{value:.2f}", ha="center", va="center", color=ink, fontsize=9)
-    axis.set_xticks(range(len(columns)), columns, fontsize=8)
+            words = f"{value:.2f}".removeprefix("0" if many else "")
+            axis.text(k, t, words, ha="center", va="center", color=ink, fontsize=9)
+    axis.set_xticks(range(len(columns)), columns, fontsize=6.5 if many else 8)
     axis.set_yticks(range(len(phi)), widget.tasks, fontsize=8)
     axis.grid(False)
     shown = widget.runs[widget.run]
@@ -90,7 +92,8 @@ def _ellipses(axis: Any, widget: "TrainingReplay") -> None:
     axis.autoscale_view()
     first, second = (widget.inputs[d] for d in widget.axes)
     axis.set(xlabel=f"weight of {first}", ylabel=f"weight of {second}")
-    axis.set_title("posteriors, 90% (hollow: truth)", fontsize=10)
+    title = "posteriors, 90%" if widget.truth is None else "posteriors, 90% (hollow: truth)"
+    axis.set_title(title, fontsize=10)
 
 
 def _terms(axis: Any, widget: "TrainingReplay") -> None:

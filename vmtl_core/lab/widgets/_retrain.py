@@ -9,7 +9,7 @@ from vmtl_core.divergences import METHODS
 from vmtl_core.elbo import SOURCES
 from vmtl_core.lab.datasets import MultiTaskData
 from vmtl_core.lab.widgets._base import require
-from vmtl_core.lab.widgets._recording import SCHEDULES, record_run
+from vmtl_core.lab.widgets._recording import SCHEDULES, record_run, weight_names
 from vmtl_core.lab.widgets.replay import TrainingReplay
 
 KEPT = 4
@@ -36,10 +36,12 @@ def retrain(
         divergence: how the KL to the mixture is computed; see `kl_to_mixture`.
         options: further ones of `record_run` and `MultiTaskELBO`.
     """
+    tasks = [data.task_names[t] for t in options.get("show") or range(data.tasks)]
+    inputs = weight_names(data, options.get("intercept", False))
     require(
-        list(data.task_names) == widget.tasks and list(data.input_names) == widget.inputs,
+        tasks == widget.tasks and inputs == widget.inputs,
         f"`data` must have the tasks and inputs of the widget, {widget.tasks} and "
-        f"{widget.inputs}; got {list(data.task_names)} and {list(data.input_names)}",
+        f"{widget.inputs}; got {tasks} and {inputs}",
     )
     run = record_run(
         data, schedule, sources, steps=widget.steps, seed=seed, divergence=divergence, **options

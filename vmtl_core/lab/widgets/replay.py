@@ -29,7 +29,7 @@ QUESTION = (
     "temperature prevents it?"
 )
 NUMBERS = ("alpha", "mean", "sd")
-OPTIONAL = ("source_mean", "source_sd", "base_mean", "base_sd", "width")
+OPTIONAL = ("source_mean", "source_sd", "base_mean", "base_sd", "width", "rest")
 RADIUS = (-2 * torch.tensor(0.1, dtype=torch.float64).log()).sqrt().item()
 """Of the ellipse that holds 90% of a Gaussian in the plane, in standard deviations."""
 
@@ -56,6 +56,9 @@ class TrainingReplay(Widget):
         steps: the recorded steps, increasing.
         runs: what `record_run` gave, one or more, no two of the same schedule and sources.
         truth: true weights, shape (T, D), or None.
+        others: how many further tasks are sources too. They share one column, the last but the base
+            prior; in the plane they are drawn as one normal with the mean and the sd of their equal
+            mixture. What they explain is exact, from numbers that are recorded with the runs.
         run: which of the runs is shown.
         position: which of the recorded steps is shown; the last if None.
         task: whose prior is shown.
@@ -82,6 +85,7 @@ class TrainingReplay(Widget):
     steps = traitlets.Any().tag(sync=True)
     runs = traitlets.Any().tag(sync=True)
     truth = Numbers(None, allow_none=True).tag(sync=True)
+    others = traitlets.Any(0).tag(sync=True)
     run = traitlets.Any(0).tag(sync=True)
     position = traitlets.Any(0).tag(sync=True)
     task = traitlets.Any(0).tag(sync=True)
@@ -95,6 +99,7 @@ class TrainingReplay(Widget):
         runs: Sequence[dict[str, Any]],
         truth: Any = None,
         *,
+        others: int = 0,
         position: int | None = None,
         question: str = QUESTION,
         **traits: Any,
@@ -110,7 +115,8 @@ class TrainingReplay(Widget):
             len(numbers) >= 2 and numbers == sorted(set(numbers)),
             f"`steps` must be at least two whole numbers, increasing; got {numbers}",
         )
-        self._fixed: dict[str, list[Any]] = {**names, "steps": numbers}
+        others = whole("others", others, 0, 10**6)
+        self._fixed: dict[str, Any] = {**names, "steps": numbers, "others": others}
         super().__init__(
             **self._fixed,
             runs=list(runs),
@@ -120,9 +126,10 @@ class TrainingReplay(Widget):
             **traits,
         )
 
-    @traitlets.validate("tasks", "inputs", "steps")
+    @traitlets.validate("tasks", "inputs", "steps", "others")
     def _check_fixed(self, proposal: Any) -> Any:
-        name, value = proposal["trait"].name, list(proposal["value"])
+        name, value = proposal["trait"].name, proposal["value"]
+        value = value if name == "others" else list(value)
         require(
             value == self._fixed[name],
             f"`{name}` belongs to the recording and can't change; make another TrainingReplay",
@@ -150,8 +157,8 @@ class TrainingReplay(Widget):
             f"`runs` must be what `record_run` gives; run {i} differs in {sorted(keys ^ wanted)}",
         )
         S, T, D = len(self._fixed["steps"]), len(self._fixed["tasks"]), len(self._fixed["inputs"])
-        K = T + (run["base_mean"] is not None)
-        widths = {"alpha": T * K, "base_mean": D, "base_sd": D, "width": D}
+        K = len(self._column_names(run))
+        widths = {"alpha": T * K, "base_mean": D, "base_sd": D, "width": D, "rest": 2 * T + 2 * D}
         for name in (*NUMBERS, *OPTIONAL):
             value, width = run[name], widths.get(name, T * D)
             fits = isinstance(value, list) and len(value) == S
@@ -166,6 +173,11 @@ class TrainingReplay(Widget):
         for one, other in (("source_mean", "source_sd"), ("base_mean", "base_sd")):
             both = (run[one] is None) == (run[other] is None)
             require(both, f"`runs` must hold `{one}` and `{other}` or neither; run {i} has one")
+        others = self._fixed["others"]
+        require(
+            (run["rest"] is None) == (others == 0),
+            f"`runs` must hold `rest` exactly where there are `others`, {others} here; run {i} differs",
+        )
         bad = [name for name, row in run["terms"].items() if not is_row(row, S)]
         require(not bad, f"`runs` must hold {S} finite numbers for every term; run {i}: {bad}")
 
@@ -203,6 +215,19 @@ class TrainingReplay(Widget):
         return (
             f"tasks={len(self.tasks)}, runs={len(self.runs)}, run={self.name!r}, step={self.step}"
         )
+
+    def _column_names(self, run: Any) -> list[str]:
+        others, base = self._fixed["others"], run["base_mean"] is not None
+        return [
+            *self._fixed["tasks"],
+            *([f"{others} others"] if others else []),
+            *(["base"] if base else []),
+        ]
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the K columns of alpha: tasks, the others together, base prior."""
+        return self._column_names(self.runs[self.run])
 
     @property
     def name(self) -> str:
@@ -244,7 +269,7 @@ class TrainingReplay(Widget):
 
     @property
     def alpha(self) -> Tensor:
-        """Mixing weights softmax(log pi), shape (T, K), the base prior last."""
+        """Mixing weights softmax(log pi), shape (T, K), others and base prior last."""
         recorded = self._recorded("alpha", len(self.tasks), -1)
         assert recorded is not None
         return recorded
@@ -258,31 +283,59 @@ class TrainingReplay(Widget):
 
     @property
     def components(self) -> Distribution:
-        """What the priors are mixed of, batch shape (K,): widened sources, then the base prior."""
+        """What the priors are mixed of, batch shape (K,): widened sources, others, base prior."""
         sources = self._gaussian("source_", len(self.tasks)) or self.posterior
         width, base = self._recorded("width", len(self.inputs)), self._gaussian("base_", 1)
         wide = sources if width is None else widen(sources, width)
-        return wide if base is None else concatenate([wide, base])
+        rest = self._rest()
+        parts = [wide, None if rest is None else rest[2], base]
+        return concatenate([part for part in parts if part is not None])
+
+    def _rest(self) -> tuple[Tensor, Tensor, Distribution] | None:
+        """Log of what the others explain of each task, of their prior density there; their normal."""
+        T, D = len(self.tasks), len(self.inputs)
+        row = self._recorded("rest", 2 * T + 2 * D)
+        if row is None:
+            return None
+        scores, log_prior, mean, sd = row.split([T, T, D, D])
+        return scores, log_prior, gaussian(mean[None], sd[None], (D,))
+
+    def _pairs(self) -> tuple[Tensor, Tensor]:
+        """KL_tk and log alpha_tk, (T, K) each; for the others their sum, as one term."""
+        kl, log_alpha, rest = (
+            pairwise_kl(self.posterior, self.components),
+            self.alpha.log(),
+            self._rest(),
+        )
+        if rest is not None:
+            kl[:, len(self.tasks)], log_alpha[:, len(self.tasks)] = -rest[0], 0.0
+        return kl, log_alpha
 
     @property
     def priors(self) -> MixtureSameFamily:
-        """The prior of every task, with weights alpha, batch shape (T,), as in (2.4)."""
+        """The prior of every task, with weights alpha, batch shape (T,), as in (2.4).
+
+        The others are one component, their normal.
+        """
         return mixture_prior(self.components, self.alpha.log())
 
     @property
     def kl(self) -> Tensor:
         """The bound (4.4) on KL(q(w_t|D_t) || prior of t), with weights alpha, shape (T,)."""
-        return jensen_bound(pairwise_kl(self.posterior, self.components), self.alpha.log())
+        return jensen_bound(*self._pairs())
 
     @property
     def phi(self) -> Tensor:
         """Responsibilities (4.5), shape (T, K)."""
-        return responsibilities(pairwise_kl(self.posterior, self.components), self.alpha.log())
+        return responsibilities(*self._pairs())
 
     @property
     def log_prior(self) -> Tensor:
         """Log density of every task's prior at its own posterior mean, shape (T,)."""
-        return self.priors.log_prob(self.posterior.mean)
+        each = self.alpha.log() + self.components.log_prob(self.posterior.mean[:, None])
+        if (rest := self._rest()) is not None:
+            each[:, len(self.tasks)] = rest[1]
+        return each.logsumexp(1)
 
     @property
     def ellipses(self) -> Tensor:

@@ -20,6 +20,11 @@ export const html = (tag, attributes = {}, ...children) =>
 export const svg = (tag, attributes = {}, ...children) =>
   element(document.createElementNS(SVG, tag), attributes, children);
 
+/** Sets the text of `node`. The same text again would make the browser lay out the page. */
+export function say(node, words) {
+  if (node.textContent !== words) node.textContent = words;
+}
+
 function scaleOf([d0, d1], [r0, r1], forward, back) {
   const [a, b] = [forward(d0), forward(d1)];
   const scale = (x) => r0 + ((forward(x) - a) / (b - a)) * (r1 - r0);
@@ -59,13 +64,15 @@ export const format = (value, digits = 2) =>
 /** A temperature or another positive number over decades, with about three figures. */
 export const formatLog = (value) => format(value, value < 9.95 ? 2 : 1);
 
+/** To a tenth of a pixel: finer can't be seen, and long numbers take time to write and to read. */
+const tenth = (v) => Math.round(v * 10) / 10;
+
 /** SVG path through points [[x, y], ...]. */
-export const line = (points) =>
-  points.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(2)},${y.toFixed(2)}`).join("");
+export const line = (points) => points.map(([x, y], i) => `${i ? "L" : "M"}${tenth(x)},${tenth(y)}`).join("");
 
 /** One path that holds a round dot for each point (drawn by stroke-linecap: round). */
 export const dots = (points) =>
-  points.map(([x, y]) => `M${Math.round(x * 10) / 10},${Math.round(y * 10) / 10}h0`).join("");
+  points.map(([x, y]) => `M${tenth(x)},${tenth(y)}h0`).join("");
 
 /** What a source looks like: never by colour alone, also by dash and by marker. */
 const DASHES = ["7 3", "2 3", "9 3 2 3", "5 5", "12 3", "1 4", "9 3 2 3 2 3", "4 2"];
@@ -144,8 +151,11 @@ export function panel(name, title) {
     resize(height) {
       const width = Math.max(200, Math.floor(seen || root.clientWidth || 300));
       const tall = typeof height === "function" ? height(width) : height;
-      drawing.setAttribute("viewBox", `0 0 ${width} ${tall}`);
-      drawing.setAttribute("height", tall);
+      const box = `0 0 ${width} ${tall}`;
+      if (drawing.getAttribute("viewBox") !== box) {      // the same again would lay out the drawing
+        drawing.setAttribute("viewBox", box);
+        drawing.setAttribute("height", tall);
+      }
       return [width, tall];
     },
     /** What a screen reader is told in place of the picture. */

@@ -1,5 +1,5 @@
 // Labelled controls: native elements where there is one, so that the keyboard works everywhere.
-import { html, uniqueId } from "./axes.js";
+import { html, say, uniqueId } from "./axes.js";
 
 /**
  * A labelled slider on a linear or log scale. `set(value)` moves it without calling `onInput`.
@@ -19,14 +19,17 @@ export function slider(options) {
     html("span", { style: `--at: ${share(t)}` }, String(t).replace("-", "−"))));
   const root = html("div", { class: `vmtl-slider vmtl-slider-${name}` },
     html("label", { for: id }, label), output, html("div", { class: "vmtl-track" }, input, ticks.length ? scale : null));
-  const say = (value) => {
-    output.textContent = show(value);
+  let said;
+  const tell = (value) => {
+    if (value === said) return;
+    said = value;
+    say(output, show(value));
     input.setAttribute("aria-valuetext", show(value));
     input.style.setProperty("--filled", Math.min(1, Math.max(0, share(value))));
   };
   input.addEventListener("input", () => {
     const value = round(toValue(Number(input.value)));
-    say(value);
+    tell(value);
     onInput(value);
   });
   return {
@@ -34,7 +37,7 @@ export function slider(options) {
     set(value) {
       const here = round(toValue(Number(input.value)));
       if (Math.abs(here - value) > 1e-12) input.value = steps * share(value);
-      say(value);
+      tell(value);
     },
   };
 }

@@ -1,7 +1,7 @@
 // E[alpha] against tau on a log axis, with a handle on tau that can be dragged.
 import {
-  bottomAxis, colourClass, dashOf, format, formatLog, leftAxis, line, linearScale, logScale, logTicks, marker, panel,
-  spread, svg, text,
+  bottomAxis, colourClass, dashOf, format, formatLog, leftAxis, line, linearScale, logScale, logTicks, marker,
+  panel, say, spread, svg, text,
 } from "./axes.js";
 import { dragHandle } from "./controls.js";
 
@@ -19,7 +19,7 @@ export function expectedPanel({ range, onTau }) {
     onKey: (dx) => { now = clip(now * 1.05 ** dx); onTau(now); },   // two presses may share a frame
   });
   function draw({ taus, curves, mean, pi, names, sources, tau }, receiver) {
-    view.caption.textContent = `Mean weight E[α] of each source for ${receiver}, against τ`;
+    say(view.caption, `Mean weight E[α] of each source for ${receiver}, against τ`);
     const [width, height] = view.resize(262);
     const left = 32, right = width - 60 - 7 * Math.max(...names.map((n) => Math.min(8, n.length)));
     const bottom = height - 38;

@@ -1,6 +1,6 @@
 // The echo chamber: two tasks that are each other's prior, against the exact answer. Python: echo.py.
 import {
-  bottomAxis, colourClass, dashOf, format, html, line, linearScale, linearTicks, marker, panel, svg, text,
+  bottomAxis, colourClass, dashOf, format, html, line, linearScale, linearTicks, marker, panel, say, svg, text,
 } from "./axes.js";
 import { button, slider } from "./controls.js";
 import { echoPair, exactPair, jointPair } from "./echomath.js";
@@ -147,7 +147,7 @@ function build({ root, get, set, announce }) {
     control.draw(now);
     densities.draw(now);
     gaps.draw(now);
-    readout.textContent = sentence(now);
+    say(readout, sentence(now));
     announce(readout.textContent);
     return now;
   };

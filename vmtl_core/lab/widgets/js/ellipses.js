@@ -1,6 +1,7 @@
 // Gaussians in the plane of two weights, as the ellipses that hold 90% of them.
 import {
-  bottomAxis, colourClass, dashOf, format, leftAxis, line, linearScale, linearTicks, marker, panel, svg, text, uniqueId,
+  bottomAxis, colourClass, dashOf, format, leftAxis, line, linearScale, linearTicks, marker, panel, say, svg,
+  text, uniqueId,
 } from "./axes.js";
 
 export const RADIUS = Math.sqrt(-2 * Math.log(0.1));
@@ -26,11 +27,17 @@ function scales(view, box) {
   return { x: linearScale([middle - half, middle + half], [LEFT, right]), y: linearScale([y0, y0 + (bottom - TOP) / unit], [bottom, TOP]), right, bottom };
 }
 
+/** What the axes are, in the words that have room. */
+function axisLabel([across, up], room) {
+  const full = `weight of ${across} (across), of ${up} (up)`;
+  return full.length * 6.2 < room ? full : `${across} (across), ${up} (up)`;
+}
+
 function frame({ x, y, right, bottom }, labels) {
   const minus = (t) => String(t).replace("-", "−");
   return [
     leftAxis(y, LEFT, { ticks: linearTicks(...y.domain, 5), gridTo: right, tickFormat: minus }),
-    bottomAxis(x, bottom, { ticks: linearTicks(...x.domain, 7), tickFormat: minus, label: `weight of ${labels[0]} (across), of ${labels[1]} (up)` }),
+    bottomAxis(x, bottom, { ticks: linearTicks(...x.domain, 7), tickFormat: minus, label: axisLabel(labels, right - LEFT) }),
   ];
 }
 
@@ -61,7 +68,7 @@ function planePanel(name) {
 export function posteriorsPanel() {
   const view = planePanel("posteriors");
   function draw({ ellipses, trails, truth, names, labels, box }) {
-    view.caption.textContent = `Posteriors of all tasks: 90% ellipses and the way of their means${truth ? "; hollow marks: the true weights" : ""}`;
+    say(view.caption, `Posteriors of the tasks: 90% ellipses and the way of their means${truth ? "; hollow marks: the true weights" : ""}`);
     view.paint(box, labels, (at) => ellipses.map((e, t) => [
       outline(at, e, { class: `vmtl-ellipse ${colourClass(t)}`, "stroke-dasharray": dashOf(t) }),
       svg("path", { class: `vmtl-trail ${colourClass(t)}`, d: line(trails[t].map(([px, py]) => [at.x(px), at.y(py)])) }),
@@ -78,7 +85,7 @@ export function posteriorsPanel() {
 export function priorPanel() {
   const view = planePanel("prior");
   function draw({ components, alpha, own, task, names, labels, box }, receiver) {
-    view.caption.textContent = `Prior of ${receiver}: its components, fuller where α is larger; thick: the posterior of ${receiver}`;
+    say(view.caption, `Prior of ${receiver}: its components, fuller where α is larger; thick: the posterior of ${receiver}`);
     const others = components.map((_, k) => k).filter((k) => k !== task);
     view.paint(box, labels, (at) => [
       others.map((k) => outline(at, components[k], {

@@ -1,5 +1,5 @@
 // KL to a mixture: what the bounds and the weighted sum make of it. Python: kl.py.
-import { colourClass, dashOf, format, html, svg } from "./axes.js";
+import { colourClass, dashOf, format, html, say, svg } from "./axes.js";
 import { button, slider } from "./controls.js";
 import { barsPanel, rounded } from "./klbars.js";
 import { dragPanel } from "./kldrag.js";
@@ -67,7 +67,7 @@ function weightSliders(get, set) {
     draw({ weights, phi }) {
       places.forEach((place, k) => {
         place.control.set(weights[k]);
-        place.phi.textContent = `responsibility φ${NAMES[k][1]} = ${format(phi[k])}`;
+        say(place.phi, `responsibility φ${NAMES[k][1]} = ${format(phi[k])}`);
       });
     },
   };
@@ -143,7 +143,7 @@ function build({ root, get, set, announce }) {
     sampler.samples.set(now.samples);
     const density = densities.draw(now);
     bars.draw(now);
-    readout.textContent = sentence(now);
+    say(readout, sentence(now));
     announce(readout.textContent);
     return exposed(now, density);
   };

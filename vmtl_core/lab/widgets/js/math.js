@@ -61,7 +61,9 @@ export function klDiagonalGaussian(m, s, n, r) {
 /** Mean over rows of a flat (rows, width) array. */
 export function columnMeans(flat, width) {
   const sums = new Float64Array(width);
-  for (let i = 0; i < flat.length; i++) sums[i % width] += flat[i];
+  for (let row = 0; row < flat.length; row += width) {
+    for (let k = 0; k < width; k++) sums[k] += flat[row + k];
+  }
   return sums.map((s) => (s * width) / flat.length);
 }
 
@@ -123,4 +125,33 @@ export function normalCdf(x) {
     tail = height / (z + 1 / (z + 2 / (z + 3 / (z + 4 / (z + 0.65))))) / Math.sqrt(2 * Math.PI);
   }
   return x > 0 ? 1 - tail : tail;
+}
+
+/**
+ * Mean over the rows of softmax(row / tau) of a flat (rows, width) array, for every tau of
+ * `highest` / 2^(i / 4), i < count: `count` arrays. Halving tau squares exp(score / tau), so that
+ * only the first four temperatures need exponentials.
+ */
+export function meansOverTemperatures(flat, width, highest, count) {
+  const rows = flat.length / width, powers = new Float64Array(flat.length), means = [];
+  for (let quarter = 0; quarter < 4; quarter++) {
+    const tau = highest / 2 ** (quarter / 4);
+    for (let row = 0; row < flat.length; row += width) {
+      let top = -Infinity;
+      for (let k = row; k < row + width; k++) if (flat[k] > top) top = flat[k];
+      for (let k = row; k < row + width; k++) powers[k] = Math.exp((flat[k] - top) / tau);
+    }
+    for (let i = quarter; i < count; i += 4) {
+      const sums = new Float64Array(width);
+      for (let row = 0; row < flat.length; row += width) {
+        let sum = 0;
+        for (let k = row; k < row + width; k++) sum += powers[k];
+        const share = 1 / (sum * rows);
+        for (let k = 0; k < width; k++) sums[k] += powers[row + k] * share;
+      }
+      means[i] = sums;
+      for (let k = 0; k < flat.length; k++) powers[k] *= powers[k];
+    }
+  }
+  return means;
 }

@@ -1,5 +1,5 @@
 // Prediction: lines drawn from a posterior build the predictive mixture. Python: predictive.py.
-import { format, html } from "./axes.js";
+import { format, html, say } from "./axes.js";
 import { button, slider } from "./controls.js";
 import {
   chanceInside, dataOf, decompose, interval90, linesOf, meansAt, MOST, newPoints, posteriorOf, varianceAt,
@@ -99,7 +99,7 @@ function build({ root, get, set, announce }) {
     const now = compute(get);
     controls.draw(now);
     for (const panel of panels) panel.draw(now);
-    readout.textContent = sentence(now);
+    say(readout, sentence(now));
     announce(readout.textContent);
     return exposed(now);
   };

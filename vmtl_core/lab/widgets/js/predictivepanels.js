@@ -1,6 +1,6 @@
 // The four pictures of the predictive widget: lines and intervals, the mixture, its variance, coverage.
 import {
-  bottomAxis, format, hatching, leftAxis, line, linearScale, linearTicks, panel, svg, text, uniqueId,
+  bottomAxis, format, hatching, leftAxis, line, linearScale, linearTicks, panel, say, svg, text, uniqueId,
 } from "./axes.js";
 import { dragHandle } from "./controls.js";
 import { normalPdf } from "./math.js";
@@ -60,7 +60,7 @@ export function linesPanel({ Y, onX }) {
 export function mixturePanel({ Y }) {
   const view = panel("mixture", "");
   function draw({ x: at, means, noise, density, interval, samples }) {
-    view.caption.textContent = `Predictive at x = ${format(at)}: ${samples} ${samples === 1 ? "component" : "components"}, each times 1/M (dashed), and their sum`;
+    say(view.caption, `Predictive at x = ${format(at)}: ${samples} ${samples === 1 ? "component" : "components"}, each times 1/M (dashed), and their sum`);
     const [width, height] = view.resize((w) => (w > 340 ? 330 : 230));
     const bottom = height - 38, x = linearScale(Y, [8, width - 8]);
     const highest = Math.max(...density.mixture), y = linearScale([0, Math.max(0.5, 1.06 * highest)], [bottom, 16]);
@@ -117,7 +117,7 @@ export function coveragePanel() {
   const view = panel("coverage", "");
   function draw({ running, inside: hits, expected }) {
     const n = running.length;
-    view.caption.textContent = `Coverage: ${hits} of ${n} new ${n === 1 ? "point" : "points"} inside. Promised 90 % (dashed; grey: ± 2 standard errors), expected ${format(100 * expected, 1)} % (◁)`;
+    say(view.caption, `Coverage: ${hits} of ${n} new ${n === 1 ? "point" : "points"} inside. Promised 90 % (dashed; grey: ± 2 standard errors), expected ${format(100 * expected, 1)} % (◁)`);
     const [width, height] = view.resize(196), left = 40, right = width - 26, bottom = height - 38;
     const x = linearScale([1, Math.max(10, n)], [left, right]), y = linearScale([0, 1], [bottom, 12]);
     const at = (share) => y(inside(share, [0, 1])), steps = running.map((share, i) => [x(i + 1), at(share)]);

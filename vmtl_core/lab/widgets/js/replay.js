@@ -1,5 +1,5 @@
 // Training replay: a recorded fit, step by step. Python: replay.py.
-import { colourClass, dashOf, format, html, marker, svg } from "./axes.js";
+import { colourClass, dashOf, format, html, marker, say, svg } from "./axes.js";
 import { button, select, slider } from "./controls.js";
 import { around, ellipse, posteriorsPanel, priorPanel } from "./ellipses.js";
 import { heatMap } from "./heatmap.js";
@@ -8,7 +8,7 @@ import { TERMS, termsPanel } from "./terms.js";
 import { mount } from "./view.js";
 
 const KEPT = ["run", "position", "task"];
-const TRAITS = [...KEPT, "tasks", "inputs", "steps", "runs", "truth", "axes"];
+const TRAITS = [...KEPT, "tasks", "inputs", "steps", "runs", "truth", "axes", "others"];
 const PLAY_MS = 180;
 const LESS_MOTION = "(prefers-reduced-motion: reduce)";
 
@@ -16,31 +16,38 @@ const LESS_MOTION = "(prefers-reduced-motion: reduce)";
 const rows = (flat, width) =>
   Array.from({ length: flat.length / width }, (_, i) => flat.slice(i * width, (i + 1) * width));
 
-/** The components of the priors, sources widened, the base prior last: { mean, sd }, (K, D) each. */
+/** What is recorded of the sources that are not shown: their logs for each task, and their normal. */
+function restOf(run, i, T, D) {
+  const row = run.rest?.[i];
+  return row && {
+    scores: row.slice(0, T), logPrior: row.slice(T, 2 * T), mean: row.slice(2 * T, 2 * T + D), sd: row.slice(2 * T + D),
+  };
+}
+
+/** The components of the priors, sources widened, others and base prior last: { mean, sd }, (K, D) each. */
 export function componentsOf(run, i, D) {
   const sd = rows((run.source_sd ?? run.sd)[i], D), width = run.width?.[i];
   const mean = rows((run.source_mean ?? run.mean)[i], D);
   const wide = width ? sd.map((row) => row.map((s, d) => Math.hypot(s, width[d]))) : sd;
-  const base = run.base_mean !== null;
-  return {
-    mean: base ? [...mean, run.base_mean[i]] : mean,
-    sd: base ? [...wide, run.base_sd[i]] : wide,
-  };
+  const rest = restOf(run, i, mean.length, D), base = run.base_mean && { mean: run.base_mean[i], sd: run.base_sd[i] };
+  const more = [rest, base].filter(Boolean);
+  return { mean: [...mean, ...more.map((m) => m.mean)], sd: [...wide, ...more.map((m) => m.sd)] };
 }
 
 /** Everything about run `run` at the recorded step i, from the recorded parameters. */
 export function momentOf(run, i, D) {
   const mean = rows(run.mean[i], D), sd = rows(run.sd[i], D), T = mean.length;
   const alpha = rows(run.alpha[i], run.alpha[i].length / T);
-  const components = componentsOf(run, i, D);
-  const scores = alpha.map((row, t) => row.map((a, k) => Math.log(a) -
-    (a > 0 ? klDiagonalGaussian(mean[t], sd[t], components.mean[k], components.sd[k]) : 0)));
+  const components = componentsOf(run, i, D), rest = restOf(run, i, T, D);
+  const isRest = (k) => rest && k === T;
+  const scores = alpha.map((row, t) => row.map((a, k) => (isRest(k) ? rest.scores[t] : Math.log(a) -
+    (a > 0 ? klDiagonalGaussian(mean[t], sd[t], components.mean[k], components.sd[k]) : 0))));
   const norms = scores.map(logSumExp);
   return {
     mean, sd, alpha, components, kl: norms.map((n) => -n),
     phi: scores.map((row, t) => row.map((s) => Math.exp(s - norms[t]))),
-    logPrior: alpha.map((row, t) => logSumExp(row.map((a, k) => Math.log(a) +
-      logNormalDiagonal(mean[t], components.mean[k], components.sd[k])))),
+    logPrior: alpha.map((row, t) => logSumExp(row.map((a, k) => (isRest(k) ? rest.logPrior[t] : Math.log(a) +
+      logNormalDiagonal(mean[t], components.mean[k], components.sd[k]))))),
   };
 }
 
@@ -134,8 +141,9 @@ const geometricMean = (values) => Math.exp(values.reduce((sum, v) => sum + Math.
 
 function sentence({ step, run, columns, task, moment, terms }) {
   const phi = moment.phi[task], best = phi.indexOf(Math.max(...phi));
-  return `Step ${step}, τ = ${format(terms.temperature)}, sources “${run.sources}”: ${columns[best]} explains ${columns[task]} best, ` +
-    `φ = ${format(phi[best])}, and weighs α = ${format(moment.alpha[task][best])} in its prior. ` +
+  const [explain, weigh] = / others$/.test(columns[best]) ? ["explain", "weigh"] : ["explains", "weighs"];
+  return `Step ${step}, τ = ${format(terms.temperature)}, sources “${run.sources}”: ${columns[best]} ${explain} ${columns[task]} best, ` +
+    `φ = ${format(phi[best])}, and ${weigh} α = ${format(moment.alpha[task][best])} in its prior. ` +
     `The posterior sd of ${columns[task]} is ${format(geometricMean(moment.sd[task]))} (geometric mean of its coordinates).`;
 }
 
@@ -163,10 +171,11 @@ function build({ root, get, set, announce }) {
     html("div", { class: "vmtl-panels" }, posteriors.root, prior.root, heat.roots, terms.root), readout);
   let kept = [], limits, keyed = "";
   return () => {
-    const [runs, tasks, inputs, steps, pair, truth] = ["runs", "tasks", "inputs", "steps", "axes", "truth"].map(get);
+    const [runs, tasks, inputs, steps, pair, truth, others] =
+      ["runs", "tasks", "inputs", "steps", "axes", "truth", "others"].map(get);
     const run = runs[get("run")] ?? runs[0], position = get("position"), task = get("task"), D = inputs.length;
     if (kept[0] !== runs || kept[1] !== pair) [limits, kept] = [limitsOf(runs, D, pair, truth), [runs, pair]];
-    const columns = run.base_mean ? [...tasks, "base"] : tasks;
+    const columns = [...tasks, ...(others ? [`${others} others`] : []), ...(run.base_mean ? ["base"] : [])];
     if (keyed !== columns.join()) { key.replaceChildren(...legend(columns)); keyed = columns.join(); }
     const moment = momentOf(run, position, D), labels = pair.map((d) => inputs[d]);
     const ellipses = moment.mean.map((m, t) => ellipse(m, moment.sd[t], pair));
@@ -180,7 +189,7 @@ function build({ root, get, set, announce }) {
     prior.draw({ components, alpha: moment.alpha[task], own: ellipses[task], task, names: columns, labels, box: limits.box }, tasks[task]);
     heat.draw(moment, tasks, columns, task);
     terms.draw({ steps, terms: run.terms, position, range: limits.range });
-    readout.textContent = sentence({ step: steps[position], run, columns, task, moment, terms: now });
+    say(readout, sentence({ step: steps[position], run, columns, task, moment, terms: now }));
     if (!controls.playing()) announce(readout.textContent);
     const { alpha, phi, kl, logPrior } = moment;
     return {

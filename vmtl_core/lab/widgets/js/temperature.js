@@ -1,15 +1,16 @@
 // Temperature: what the Gumbel-softmax mixing weights do as tau falls. Python: temperature.py.
-import { colourClass, dashOf, format, formatLog, html, marker, svg } from "./axes.js";
+import { colourClass, dashOf, format, formatLog, html, marker, say, svg } from "./axes.js";
 import { button, select, slider } from "./controls.js";
 import { expectedPanel } from "./curves.js";
 import { densityPanel, mixtureDensity } from "./density.js";
 import { heatMap } from "./heatmap.js";
-import { columnMeans, gumbel, softmax, softmaxRows, uniforms } from "./math.js";
+import { columnMeans, gumbel, meansOverTemperatures, softmax, softmaxRows, uniforms } from "./math.js";
 import { drawsPanel } from "./simplex.js";
 import { mount } from "./view.js";
 
 const TAU = [0.05, 20];
-const CURVE = Array.from({ length: 41 }, (_, i) => TAU[0] * (TAU[1] / TAU[0]) ** (i / 40));
+const POINTS = 35;       // of the curve: from the highest tau down by quarters of an octave, then the lowest tau
+const CURVE = [TAU[0], ...Array.from({ length: POINTS }, (_, i) => TAU[1] / 2 ** (i / 4)).reverse()];
 const KEPT = ["tau", "task", "logits", "seed", "draws"];
 const TRAITS = [...KEPT, "tasks", "base", "means", "sds"];
 
@@ -42,9 +43,10 @@ function shareOfLargest(samples, n) {
   const counts = new Array(n).fill(0);
   let sum = 0;
   for (let i = 0; i < samples.length; i += n) {
-    const row = samples.subarray(i, i + n), top = Math.max(...row);
-    counts[row.indexOf(top)] += 1;
-    sum += top;
+    let best = 0;
+    for (let k = 1; k < n; k++) if (samples[i + k] > samples[i + best]) best = k;
+    counts[best] += 1;
+    sum += samples[i + best];
   }
   const draws = samples.length / n;
   return { largest: counts.map((c) => c / draws), meanLargest: sum / draws };
@@ -56,7 +58,8 @@ function makeComputer() {
   const curveOf = remember((seed, draws, logits, task, sources) => {
     const noise = noiseOf(seed, draws, logits.length, logits[0].length);
     const scores = scoresOf(noise, logits, task, sources, draws), n = sources.length;
-    const means = CURVE.map((tau) => columnMeans(softmaxRows(scores, n, tau), n));
+    const lowest = columnMeans(softmaxRows(scores, n, TAU[0]), n);
+    const means = [lowest, ...meansOverTemperatures(scores, n, TAU[1], POINTS).reverse()];
     return { scores, curves: sources.map((_, k) => means.map((m) => m[k])) };
   });
   return (get) => {
@@ -120,13 +123,13 @@ function preferences(get, set) {
     root,
     draw(names, { logits, task, sources, pi }) {
       build(names);
-      legend.textContent = `Preferences of ${names[task]} for each source, log π`;
+      say(legend, `Preferences of ${names[task]} for each source, log π`);
       places.forEach((p, k) => {
         p.control.root.hidden = k === task;
         p.excluded.hidden = k !== task;
         if (k === task) return;
         p.control.set(logits[task][k]);
-        p.share.textContent = `π = ${format(pi[sources.indexOf(k)])}`;
+        say(p.share, `π = ${format(pi[sources.indexOf(k)])}`);
       });
     },
   };
@@ -178,8 +181,8 @@ function build({ root, get, set, announce }) {
     cloud.draw({ ...now, names }, receiver);
     expected.draw({ ...now, names }, receiver);
     density.draw({ ...now, names, weights: now.sources.map((k) => now.weights[now.task][k]) }, receiver);
-    readout.textContent = `At τ = ${formatLog(now.tau)} the largest weight of a draw is ${format(now.meanLargest)} ` +
-      `on average over ${now.draws} draws (equal weights: ${format(1 / names.length)}; one source alone: 1).`;
+    say(readout, `At τ = ${formatLog(now.tau)} the largest weight of a draw is ${format(now.meanLargest)} ` +
+      `on average over ${now.draws} draws (equal weights: ${format(1 / names.length)}; one source alone: 1).`);
     announce(readout.textContent);
     return exposed(now);
   };

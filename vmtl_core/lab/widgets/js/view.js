@@ -1,5 +1,5 @@
 // The life of one view: its root element, redrawing when a trait changes, and cleaning up.
-import { html } from "./axes.js";
+import { html, say } from "./axes.js";
 
 /** At most one call of `work` an animation frame. */
 export function perFrame(work) {
@@ -33,7 +33,7 @@ export function mount({ model, el, name, traits, build }) {
   });
   const redraw = () => {
     const start = performance.now();
-    question.textContent = model.get("question");
+    say(question, model.get("question"));
     root.dataset.values = JSON.stringify(draw());
     root.dataset.drawMs = (performance.now() - start).toFixed(2);
   };
