@@ -11,6 +11,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import torch
+from sklearn.datasets import load_digits
 
 from tests.conftest import ROOT
 from vmtl_core.lab.datasets import (
@@ -18,10 +19,15 @@ from vmtl_core.lab.datasets import (
     Scaling,
     chem97,
     clusters,
+    digit_domains,
+    inverted_digits,
     linked_tasks,
     rail_choices,
+    rotated_digits,
+    scale_images,
     schools,
 )
+from vmtl_core.lab.datasets.images import rotate
 from vmtl_core.lab.datasets.tables import read_table
 
 DATA = ROOT / "vmtl_core" / "lab" / "data"
@@ -253,6 +259,103 @@ def test_to_changes_the_type_of_x_and_y_only() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("make", "tasks", "each", "pixels"),
+    [(digit_domains, 6, 580, 64), (rotated_digits, 10, 500, 196), (inverted_digits, 3, 580, 64)],
+)
+def test_digits_are_balanced_and_depend_on_the_seed_alone(
+    make: Callable[..., MultiTaskData], tasks: int, each: int, pixels: int
+) -> None:
+    torch.manual_seed(1)
+    data = make(seed=3)
+    assert data.x.shape == (tasks * each, pixels)
+    assert data.task_sizes == [each] * tasks == [each] * data.tasks
+    torch.manual_seed(2)
+    again, other = make(seed=3), make(seed=4)
+    assert torch.equal(data.x, again.x)
+    assert torch.equal(data.y, again.y)
+    assert not torch.equal(data.x, other.x)
+    torch.set_default_dtype(torch.float64)
+    torch.testing.assert_close(make(seed=3).x.float(), data.x)
+    if data.kind == "classification":
+        counts = torch.bincount(data.task * 10 + data.y.long())
+        assert counts.tolist() == [each // 10] * tasks * 10
+    train, test = data.split()
+    assert len(train) + len(test) == len(data)
+    assert torch.cat([train.x, test.x]).unique(dim=0).shape == data.x.unique(dim=0).shape
+
+
+def test_no_image_is_in_two_domains() -> None:
+    data = digit_domains()
+    square = data.x.view(6, 580, 8, 8)
+    clean, noisy, upright = square[0], square[1], square[2].rot90(-1, (1, 2))
+    originals = torch.tensor(load_digits().images / 16, dtype=torch.float32)
+    found = []
+    for images in (clean, noisy, upright):
+        distance = torch.cdist(images.flatten(1), originals.flatten(1))
+        nearest = distance.min(1)
+        found.append(nearest.indices)
+        if images is not noisy:
+            assert nearest.values.max() < 1e-3
+    assert len(torch.cat([found[0], found[2]]).unique()) == 2 * 580
+    assert len(torch.cat(found).unique()) >= 3 * 580 - 20  # noise makes a few look like others
+    difference = noisy - originals[found[1]]
+    assert abs(difference.std().item() - 0.15) < 0.15 * 5 / math.sqrt(2 * difference.numel())
+    mnist = torch.cat([square[3], square[5].rot90(-1, (1, 2))])
+    assert len(mnist.flatten(1).unique(dim=0)) == 2 * 580
+
+
+def test_inverted_digits_contradict_each_other() -> None:
+    data = inverted_digits()
+    plain, inverted, relabelled = (data.rows(rows) for rows in data.task_rows)
+
+    def agreement(images: torch.Tensor, labels: torch.Tensor) -> float:
+        """How often the nearest plain image has the same label."""
+        nearest = torch.cdist(images, plain.x).argmin(1)
+        return (plain.y[nearest] == labels).float().mean().item()
+
+    assert agreement(1 - inverted.x, 9 - inverted.y) > 0.9
+    assert agreement(relabelled.x, (relabelled.y + 5) % 10) > 0.9
+    assert agreement(inverted.x, inverted.y) < 0.3
+    assert agreement(relabelled.x, relabelled.y) < 0.1
+
+
+def test_rotated_digits_turn_counterclockwise() -> None:
+    bar = torch.zeros(1, 9, 9)
+    bar[0, 4, 4:] = 1  # from the middle to the right
+    up = rotate(bar, torch.tensor([90.0]))[0]
+    torch.testing.assert_close(up, bar[0].rot90(1), atol=1e-5, rtol=0)
+    images = torch.rand(3, 9, 9)
+    torch.testing.assert_close(rotate(images, torch.zeros(3)), images)
+    data = rotated_digits()
+    assert data.y.abs().max() <= 1
+    assert abs(data.y.var().item() - 1 / 3) < 5 * math.sqrt(4 / 45 / len(data))
+    # A one is a stroke: its long axis, from the image's second moments, turns with the angle.
+    one = data.rows(data.task_rows[1])
+    position = torch.arange(14.0) - 6.5
+    ink = one.x.view(-1, 14, 14) / one.x.sum(1)[:, None, None]
+    right = ink.sum(1)
+    up = ink.sum(2).flip(1)
+    x, y = right @ position, up @ position
+    xy = torch.einsum("nij,i,j->n", ink.flip(1), position, position) - x * y
+    axis = torch.atan2(2 * xy, right @ position**2 - x**2 - up @ position**2 + y**2) / 2
+    turn = one.y * math.pi / 2
+    difference = torch.remainder(axis - turn, math.pi) - math.pi / 2  # upright: a right angle
+    assert difference.mean().abs() < 0.4  # ones slant a little
+    assert difference.std() < 0.4
+
+
+def test_scale_images_measures_the_training_set_only() -> None:
+    train, test = rotated_digits().split(10)
+    scaled, others = scale_images(train, test)
+    centred = train.x - train.x.mean(0)
+    torch.testing.assert_close(scaled.x, centred / centred.square().mean().sqrt())
+    by_hand = (test.x - train.x.mean(0)) / centred.square().mean().sqrt()
+    torch.testing.assert_close(others.x, by_hand)
+    assert others.scaling is not None
+    torch.testing.assert_close(others.scaling.unscale_y(others.y)[0], test.y)
+
+
 BAD: dict[str, tuple[Callable[[], object], str]] = {
     "no size": (lambda: uneven(3, 3).split(), r"`n_train` .* positive integer; got None"),
     "size 0": (lambda: uneven(3, 3).split(0), r"`n_train` .* got 0"),
@@ -261,6 +364,10 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "task twice": (lambda: uneven(3, 3).subset([1, 1]), r"`tasks` .* got \[1, 1\]"),
     "task out of range": (lambda: uneven(3, 3).subset([2]), r"0\.\.\.1.* got \[2\]"),
     "scaled twice": (lambda: uneven(3, 3).standardise()[0].standardise(), r"original units"),
+    "images twice": (
+        lambda: scale_images(*scale_images(rotated_digits())),
+        r"`scale_images` .* original units",
+    ),
     "y too short": (lambda: replace(uneven(2, 2), y=torch.zeros(3)), r"y \(3,\)"),
     "x NaN": (
         lambda: replace(uneven(2, 2), x=torch.full((4, 2), math.nan)),

