@@ -11,6 +11,7 @@ tests/browser/test_page_weight.py weighs the pages.
 """
 
 import json
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -132,5 +133,6 @@ def make_light(app: Sphinx, exception: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
+    logging.getLogger("fontTools").setLevel(logging.WARNING)
     app.connect("build-finished", make_light, priority=950)
     return {"version": "1", "parallel_read_safe": True}
