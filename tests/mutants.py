@@ -16,6 +16,7 @@ from torch.distributions import Independent, Laplace, Normal
 from tests.analytic import (
     test_elbo,
     test_evidence,
+    test_full_covariance,
     test_fused_lasso,
     test_kl_to_mixture,
     test_latents,
@@ -73,6 +74,7 @@ _log_hyperprior = MultiTaskELBO._log_hyperprior
 _prior_hyperprior = WeightsPrior.log_hyperprior
 _per_task = MultiTaskELBO._per_task
 _gaussian_all_pairs = divergences._gaussian_all_pairs
+_full_all_pairs = divergences._full_all_pairs
 _components = WeightsPrior.components
 _rows_join = PredictiveRows._join
 _init = MultiTaskELBO.__init__
@@ -81,6 +83,15 @@ _gaussian_rows = divergences._gaussian_rows
 _uncertainty = PredictiveMixture.uncertainty
 _log_gumbel_softmax = mixing.log_gumbel_softmax
 _forward = GaussianEncoder.forward
+
+
+def correlations_forgotten(mean: Tensor, factor: Tensor, means: Tensor, factors: Tensor) -> Tensor:
+    sds = [f.square().sum(-1).sqrt() for f in (factor, factors)]
+    return divergences._gaussian_all_pairs(mean, sds[0], means, sds[1])
+
+
+def factor_for_covariance(mean: Tensor, factor: Tensor, means: Tensor, factors: Tensor) -> Tensor:
+    return _full_all_pairs(mean, factor @ factor.mT, means, factors)
 
 
 # Mixing weights.
@@ -760,6 +771,17 @@ MUTANTS = [
         test_pairwise_kl.test_zero_between_equals,
         test_divergences.test_one_component_is_a_plain_kl,
         test_kl_to_mixture.test_the_values_of_the_textbook_case,
+    ),
+    mutant(
+        "pairwise KL of full covariances from their diagonals",
+        {"vmtl_core.divergences:_full_all_pairs": correlations_forgotten},
+        test_full_covariance.test_all_pairs_against_torch,
+        test_full_covariance.test_every_divergence_of_a_model_by_hand,
+    ),
+    mutant(
+        "covariance for its factor",
+        {"vmtl_core.divergences:_full_all_pairs": factor_for_covariance},
+        test_full_covariance.test_all_pairs_against_torch,
     ),
     mutant(
         "no pathwise gradient",

@@ -25,6 +25,17 @@ def diagonal_gaussian(dist: Distribution) -> tuple[Tensor, Tensor] | None:
     return base.loc.reshape(shape), base.scale.reshape(shape)
 
 
+def full_gaussian(dist: Distribution) -> tuple[Tensor, Tensor] | None:
+    """Means (*batch, D) and lower triangular factors of the covariances (*batch, D, D).
+
+    None for any family but Normal, alone or inside Independent, and MultivariateNormal.
+    """
+    if isinstance(dist, MultivariateNormal):
+        return dist.loc, dist.scale_tril
+    parameters = diagonal_gaussian(dist)
+    return parameters and (parameters[0], torch.diag_embed(parameters[1]))
+
+
 def gaussian(loc: Tensor, scale: Tensor, event_shape: Sequence[int]) -> Distribution:
     """Diagonal Gaussian of the given event shape from flat parameters (*batch, D)."""
     shape = loc.shape[:-1] + Size(event_shape)
@@ -106,7 +117,8 @@ def widen(dist: Distribution, width: Tensor) -> Distribution:
         return Concatenated([widen(part, width) for part in dist.parts])
     if isinstance(dist, MultivariateNormal):
         noise = torch.diag_embed(width.expand(dist.event_shape).square())
-        return MultivariateNormal(dist.loc, dist.covariance_matrix + noise)
+        factor = torch.linalg.cholesky(dist.covariance_matrix + noise)
+        return MultivariateNormal(dist.loc, scale_tril=factor, validate_args=False)
     parameters = diagonal_gaussian(dist)
     if parameters is None:
         raise ValueError(
@@ -150,7 +162,7 @@ def _describe(found: Any) -> str:
 def concatenate(parts: Sequence[Distribution], name: str = "posteriors") -> Distribution:
     """Distributions of batch shape (*A, k_i) and equal event shape, side by side in (*A, sum k_i).
 
-    Diagonal Gaussians stay one Gaussian, so that the fast formulas apply.
+    Gaussians stay one Gaussian, so that the fast formulas apply.
     """
     shapes = {tuple(part.event_shape) for part in parts}
     require(len(shapes) == 1, f"{name} must have one event shape; got {sorted(shapes)}")
@@ -158,6 +170,11 @@ def concatenate(parts: Sequence[Distribution], name: str = "posteriors") -> Dist
     if all(p is not None for p in parameters):
         loc, scale = (torch.cat(tensors, -2) for tensors in zip(*parameters, strict=True))  # type: ignore[arg-type]
         return gaussian(loc, scale, parts[0].event_shape)
+    factors = [full_gaussian(part) for part in parts]
+    if len(parts[0].event_shape) == 1 and all(f is not None for f in factors):
+        loc = torch.cat([f[0] for f in factors], -2)  # type: ignore[index]
+        factor = torch.cat([f[1] for f in factors], -3)  # type: ignore[index]
+        return MultivariateNormal(loc, scale_tril=factor, validate_args=False)
     return Concatenated(parts)
 
 

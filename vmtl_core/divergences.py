@@ -21,6 +21,7 @@ from vmtl_core.distributions import (
     can_rebuild,
     detach,
     diagonal_gaussian,
+    full_gaussian,
     map_parameters,
 )
 
@@ -280,6 +281,9 @@ def _pairwise_kl(
     if left is not None and right is not None:
         shared = right[0].ndim == 2
         return _gaussian_all_pairs(*left, *right) if shared else _gaussian_rows(*left, *right)
+    left, right = full_gaussian(q), full_gaussian(p)
+    if left is not None and right is not None and right[0].ndim == 2 == left[0].ndim:
+        return _full_all_pairs(*left, *right)
     if can_rebuild(q):
         lead = len(q.batch_shape)
         try:
@@ -299,6 +303,23 @@ def _gaussian_all_pairs(mean: Tensor, scale: Tensor, means: Tensor, scales: Tens
     quadratic = (scale.square() + mean.square()) @ precision.T - 2 * mean @ (means * precision).T
     constant = (means.square() * precision).sum(-1) + 2 * scales.log().sum(-1)
     return 0.5 * (quadratic + constant - (2 * scale.log().sum(-1) + mean.shape[-1]).unsqueeze(-1))
+
+
+def _full_all_pairs(mean: Tensor, factor: Tensor, means: Tensor, factors: Tensor) -> Tensor:
+    """Means (A, D) and (K, D), triangular factors of the covariances: (A, K), matrix products too."""
+    centre = means.median(0).values.detach()
+    mean, means = mean - centre, means - centre
+    precision = torch.cholesky_inverse(factors)
+    moment = factor @ factor.mT + mean.unsqueeze(-1) * mean.unsqueeze(-2)
+    pulled = (precision @ means.unsqueeze(-1)).squeeze(-1)
+    quadratic = moment.flatten(1) @ precision.flatten(1).T - 2 * mean @ pulled.T
+    constant = (means * pulled).sum(-1) + 2 * _log_diagonal(factors)
+    return 0.5 * (quadratic + constant - (2 * _log_diagonal(factor) + mean.shape[-1]).unsqueeze(-1))
+
+
+def _log_diagonal(factor: Tensor) -> Tensor:
+    """Sum of the logs of the diagonal: half the log determinant of the covariance."""
+    return factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
 
 
 def _gaussian_rows(mean: Tensor, scale: Tensor, means: Tensor, scales: Tensor) -> Tensor:

@@ -6,12 +6,13 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution
+from torch.distributions import Distribution, MultivariateNormal
 from torch.nn import functional as F
 
 from vmtl_core._checks import (
     finite,
     long_format,
+    one_of,
     positive_finite,
     positive_int,
     require,
@@ -33,27 +34,48 @@ class GaussianWeights(nn.Module):
         tasks: T, at least 2.
         event_shape: shape of one task's w; `()` for a scalar.
         initial_scale: standard deviation that every coordinate starts from; means start at 0.
+        covariance: "diagonal", or "full" for N(mean_t, L_t L_t^T), L_t lower triangular: one
+            vector of D coordinates a task, T D (D + 1) / 2 parameters for the spread.
 
     Raises:
-        ValueError: for fewer than two tasks or a scale that isn't above 0.
+        ValueError: for fewer than two tasks, a scale that isn't above 0, or a full covariance of
+            an event that isn't a vector.
 
     Example:
         >>> GaussianWeights(tasks=3, event_shape=(2,))()
         Independent(Normal(loc: torch.Size([3, 2]), scale: torch.Size([3, 2])), 1)
     """
 
-    def __init__(self, tasks: int, event_shape: Sequence[int], initial_scale: float = 0.3):
+    def __init__(
+        self,
+        tasks: int,
+        event_shape: Sequence[int],
+        initial_scale: float = 0.3,
+        covariance: str = "diagonal",
+    ):
         super().__init__()
         positive_int("tasks", tasks, least=2)
         positive_finite("initial_scale", initial_scale)
+        one_of("covariance", covariance, ("diagonal", "full"))
         self.event_shape = sizes("event_shape", event_shape)
         self.loc = nn.Parameter(torch.zeros(tasks, *self.event_shape))
         self.log_scale = nn.Parameter(torch.full_like(self.loc, math.log(initial_scale)))
+        self.below: nn.Parameter | None = None
+        if covariance == "full":
+            require(
+                len(self.event_shape) == 1,
+                "`covariance='full'` needs an `event_shape` of one dimension, (D,); got "
+                f"{self.event_shape}",
+            )
+            self.below = nn.Parameter(torch.zeros(*self.loc.shape, *self.event_shape))
 
     def forward(self) -> Distribution:
-        tasks = len(self.loc)
-        return gaussian(
-            self.loc.reshape(tasks, -1), self.log_scale.exp().reshape(tasks, -1), self.event_shape
+        tasks, scale = len(self.loc), self.log_scale.exp()
+        if self.below is None:
+            return gaussian(self.loc.reshape(tasks, -1), scale.reshape(tasks, -1), self.event_shape)
+        unit = self.below.tril(-1) + torch.eye(len(self.loc[0])).to(scale)
+        return MultivariateNormal(
+            self.loc, scale_tril=unit * scale.unsqueeze(-1), validate_args=False
         )
 
 

@@ -502,6 +502,16 @@ MODULES: list[Row] = [
         [r"`event_shape\[1\]`", ">= 1", "got 0"],
     ),
     (
+        "unknown covariance",
+        lambda: vmtl.GaussianWeights(2, (3,), covariance="banded"),
+        ["`covariance`", "full", "'banded'"],
+    ),
+    (
+        "full covariance of a matrix",
+        lambda: vmtl.GaussianWeights(2, (3, 4), covariance="full"),
+        ["`covariance='full'`", r"\(D,\)", r"\(3, 4\)"],
+    ),
+    (
         "scale of zero",
         lambda: vmtl.GaussianWeights(2, (3,), initial_scale=0),
         ["`initial_scale`", "> 0", "got 0"],

@@ -1,0 +1,157 @@
+"""Gaussian posteriors whose coordinates may be correlated: `GaussianWeights(covariance="full")`."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, Independent, MultivariateNormal, Normal, kl_divergence
+
+import vmtl_core as vmtl
+from vmtl_core.distributions import concatenate, widen
+
+
+def full(batch: int, size: int) -> MultivariateNormal:
+    factor = torch.randn(batch, size, size).tril(-1) + torch.diag_embed(
+        0.4 + torch.rand(batch, size)
+    )
+    return MultivariateNormal(torch.randn(batch, size), scale_tril=factor)
+
+
+def correlated(dist: Distribution) -> MultivariateNormal:
+    assert isinstance(dist, MultivariateNormal)
+    return dist
+
+
+def scattered(tasks: int, size: int) -> vmtl.GaussianWeights:
+    weights = vmtl.GaussianWeights(tasks, (size,), covariance="full")
+    with torch.no_grad():
+        for parameter in weights.parameters():
+            parameter.copy_(torch.randn_like(parameter) * 0.5)
+    return weights
+
+
+def test_starts_where_the_diagonal_family_starts() -> None:
+    """(2.1) mean 0, standard deviations `initial_scale`, no correlation; then a triangular factor."""
+    q = correlated(vmtl.GaussianWeights(3, (4,), initial_scale=0.2, covariance="full")())
+    assert q.batch_shape == (3,)
+    assert q.event_shape == (4,)
+    torch.testing.assert_close(q.covariance_matrix, (0.04 * torch.eye(4)).expand(3, 4, 4))
+    weights = scattered(2, 3)
+    factor = correlated(weights()).scale_tril
+    assert (factor.triu(1) == 0).all()
+    torch.testing.assert_close(factor.diagonal(dim1=-2, dim2=-1), weights.log_scale.exp())
+    assert (factor.tril(-1) != 0).sum() == 2 * 3
+    weights().rsample().sum().backward()
+    assert weights.below is not None and weights.below.grad is not None
+    assert weights.below.grad.tril(-1).count_nonzero() == 2 * 3
+
+
+def test_all_pairs_against_torch() -> None:
+    """(4.8) matrix products give torch's KL of every pair, correlated or not on either side."""
+    q, p = full(4, 3), full(5, 3)
+    diagonal = Independent(Normal(torch.randn(5, 3), 0.5 + torch.rand(5, 3)), 1)
+    as_full = MultivariateNormal(diagonal.mean, scale_tril=torch.diag_embed(diagonal.stddev))
+
+    def wanted(left: MultivariateNormal, right: MultivariateNormal) -> Tensor:
+        rows = MultivariateNormal(left.loc[:, None], scale_tril=left.scale_tril[:, None])
+        return kl_divergence(rows, right)
+
+    torch.testing.assert_close(vmtl.pairwise_kl(q, p), wanted(q, p), rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(
+        vmtl.pairwise_kl(q, diagonal), wanted(q, as_full), rtol=1e-10, atol=1e-10
+    )
+    torch.testing.assert_close(
+        vmtl.pairwise_kl(diagonal, q), wanted(as_full, q), rtol=1e-10, atol=1e-10
+    )
+    torch.testing.assert_close(vmtl.pairwise_kl(q, q).diagonal(), torch.zeros(4))
+
+
+def test_no_cancellation_far_from_zero() -> None:
+    """(4.8) in float32, means near 1000: they are centred first."""
+    torch.manual_seed(0)
+    factor = (0.3 * torch.randn(4, 3, 3)).tril(-1) + torch.diag_embed(0.5 + torch.rand(4, 3))
+    loc = (torch.randn(3) * 1000 + torch.randn(4, 3)).float()
+    single = MultivariateNormal(loc, scale_tril=factor.float())
+    double = MultivariateNormal(loc.double(), scale_tril=factor.float().double())
+    found = vmtl.pairwise_kl(single, single)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(
+        found.double(), vmtl.pairwise_kl(double, double), rtol=1e-4, atol=1e-3
+    )
+
+
+def test_widening_adds_to_the_diagonal_of_the_covariance() -> None:
+    """(2.6) the law of w' + N(0, delta^2)."""
+    q, width = full(3, 4), torch.rand(4)
+    wide = correlated(widen(q, width))
+    expected = q.covariance_matrix + torch.diag(width**2)
+    torch.testing.assert_close(wide.covariance_matrix, expected)
+    torch.testing.assert_close(wide.mean, q.mean)
+
+
+def test_side_by_side_with_a_diagonal_gaussian() -> None:
+    """(2.4) sources and base prior stay one Gaussian, with the same densities."""
+    q, base = full(3, 2), Independent(Normal(torch.zeros(1, 2), torch.rand(1, 2) + 0.5), 1)
+    both = concatenate([q, base])
+    assert isinstance(both, MultivariateNormal)
+    points = torch.randn(7, 1, 2)
+    expected = torch.cat([q.log_prob(points), base.log_prob(points)], -1)
+    torch.testing.assert_close(both.log_prob(points), expected)
+
+
+def test_the_own_posterior_is_exact() -> None:
+    """(5.5) linear regression, fixed base prior and noise: q reaches the posterior, correlations too."""
+    draw = torch.Generator().manual_seed(1)
+    x = torch.randn(24, 1, generator=draw) + 0.5 * torch.randn(24, 3, generator=draw)
+    y, task = torch.randn(24, generator=draw), torch.arange(24) % 2
+    model = vmtl.MultiTaskELBO(
+        vmtl.LinearGaussian(0.7),
+        vmtl.GaussianWeights(2, (3,), covariance="full"),
+        task_sizes=[12, 12],
+        base_prior="standard",
+        weight_samples=50,
+    )
+    vmtl.fit(model, x, y, task, 600, vmtl.cosine_decay(0.1, 0.0005, 600), seed=0, progress=False)
+    for t in range(2):
+        rows = task == t
+        precision = torch.eye(3) + x[rows].T @ x[rows] / 0.49
+        covariance = torch.linalg.inv(precision)
+        mean = covariance @ x[rows].T @ y[rows] / 0.49
+        exact = MultivariateNormal(mean, covariance)
+        own = correlated(model.source_weights())
+        found = MultivariateNormal(own.loc[t], scale_tril=own.scale_tril[t])
+        best_diagonal = MultivariateNormal(mean, torch.diag(1 / precision.diagonal()))
+        assert kl_divergence(found, exact) < 0.02 * kl_divergence(best_diagonal, exact)
+
+
+def test_every_divergence_of_a_model_by_hand() -> None:
+    """(4.4) the KL term of a model with full covariances, from torch's own KLs."""
+    torch.manual_seed(0)
+    model = vmtl.MultiTaskELBO(
+        vmtl.LinearGaussian(),
+        scattered(3, 2),
+        own_weights=scattered(3, 2),
+        task_sizes=[4, 4, 4],
+        temperature=math.inf,
+    )
+    x, y, task = torch.randn(12, 2), torch.randn(12), torch.arange(12) % 3
+    found = model(x, y, task).kl_weights
+    q, own = correlated(model.q_weights()), correlated(model.source_weights())
+    assert model.prior.base is not None
+    base, width = model.prior.base(), model.prior.width()
+    assert width is not None
+    for t in range(3):
+        mine = MultivariateNormal(q.loc[t], scale_tril=q.scale_tril[t])
+        parts = [
+            MultivariateNormal(own.loc[k], own.covariance_matrix[k] + torch.diag(width**2))
+            for k in range(3)
+            if k != t
+        ]
+        parts.append(MultivariateNormal(base.mean[0], torch.diag(base.variance[0])))
+        kl = torch.stack([kl_divergence(mine, part) for part in parts])
+        log_alpha = torch.full((3,), -math.log(3.0))
+        torch.testing.assert_close(found[t], -(log_alpha - kl).logsumexp(0))
+    sampled = vmtl.kl_to_mixture(
+        q, model.prior.components(own), model.prior.mixing.log_probabilities(), "monte_carlo"
+    )
+    assert sampled.shape == (3,)

@@ -1,0 +1,70 @@
+"""The stored comparison of all methods on all sets: complete, repeatable, and the default's bar."""
+
+import pandas as pd
+import pytest
+import torch
+
+from vmtl_core.lab import accuracy, echo_schools
+
+SPLITS = 10
+SPOT_CHECKS = [
+    ("schools", "hierarchical", 4),
+    ("linked tasks", "VMTL, default", 2),
+    ("clusters, sd 0.15", "VMTL, weighted sum", 7),
+    ("opposites", "VMTL, convex", 0),
+    ("chem97", "pooled", 1),
+    ("inverted digits", "shared trunk", 3),
+]
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    return accuracy.results()
+
+
+def test_every_split_is_there_once(table: pd.DataFrame) -> None:
+    found = table[["set", "method", "seed"]].itertuples(index=False, name=None)
+    wanted = [
+        (name, method, seed)
+        for name in accuracy.SETS
+        for method in accuracy.methods(name)
+        for seed in range(SPLITS)
+    ]
+    assert sorted(found) == sorted(wanted)
+    assert table.notna().all(axis=None)
+
+
+@pytest.mark.parametrize(("name", "method", "seed"), SPOT_CHECKS)
+def test_a_stored_row_can_be_repeated(
+    table: pd.DataFrame, name: str, method: str, seed: int
+) -> None:
+    torch.set_default_dtype(torch.float32)
+    chosen = (table["set"] == name) & (table["method"] == method) & (table["seed"] == seed)
+    stored, again = table[chosen].iloc[0], accuracy.run(name, method, seed)
+    for score, most in {"error": 0.01, "log_score": 0.02, "calibration": 0.02}.items():
+        assert again[score] == pytest.approx(stored[score], abs=most), score
+
+
+def test_against_best_compares_the_same_splits() -> None:
+    rows = [
+        {"set": "s", "method": m, "seed": k, "error": 0.0, "calibration": 0.0, "seconds": 1.0}
+        | {"log_score": score}
+        for m, scores in {"a": (-1.0, -2.0, -3.0), "b": (-1.5, -2.1, -3.6)}.items()
+        for k, score in enumerate(scores)
+    ]
+    found = accuracy.against_best(pd.DataFrame(rows)).set_index("method")
+    assert found.loc["a", "gap"] == 0
+    assert found.loc["b", "gap"] == pytest.approx(0.4)
+    assert found.loc["b", "gap_se"] == pytest.approx((0.07 / 3) ** 0.5)
+    assert list(found["splits"]) == [3, 3]
+
+
+def test_the_echo_on_the_schools_can_be_repeated() -> None:
+    """One variant of each source at least is there for five splits; one row is run again."""
+    stored = echo_schools.results()
+    assert stored.groupby("variant").size().eq(5).all()
+    torch.set_default_dtype(torch.float32)
+    again = echo_schools.compare([1], ["joint, convex"]).iloc[0]
+    row = stored[(stored["variant"] == "joint, convex") & (stored["seed"] == 1)].iloc[0]
+    for score in ("log_score", "nmse", "coverage_y", "posterior_sd"):
+        assert again[score] == pytest.approx(row[score], abs=0.02), score
