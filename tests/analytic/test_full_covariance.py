@@ -42,7 +42,8 @@ def test_starts_where_the_diagonal_family_starts() -> None:
     torch.testing.assert_close(factor.diagonal(dim1=-2, dim2=-1), weights.log_scale.exp())
     assert (factor.tril(-1) != 0).sum() == 2 * 3
     weights().rsample().sum().backward()
-    assert weights.below is not None and weights.below.grad is not None
+    assert weights.below is not None
+    assert weights.below.grad is not None
     assert weights.below.grad.tril(-1).count_nonzero() == 2 * 3
 
 

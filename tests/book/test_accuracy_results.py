@@ -14,6 +14,7 @@ SPOT_CHECKS = [
     ("opposites", "VMTL, convex", 0),
     ("chem97", "pooled", 1),
     ("inverted digits", "shared trunk", 3),
+    ("rotated digits", "VMTL, default", 5),
 ]
 
 

@@ -344,6 +344,10 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
         lambda: fit_hierarchy(replace(regression(3, 3), y=torch.zeros(6))),
         r"`train` .* not all 0",
     ),
+    "fewer examples than weights": (
+        lambda: fit_hierarchy(regression(2, 2, inputs=4)),
+        r"`train` .* more examples than the 5 weights.* got 4",
+    ),
     "point prediction": (
         lambda: baselines.Prediction(torch.zeros(2)).distribution(),
         r"`sd` .* got None",

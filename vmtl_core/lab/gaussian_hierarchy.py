@@ -73,7 +73,8 @@ def fit_hierarchy(
         The fitted hierarchy, in float64.
 
     Raises:
-        ValueError: if ``train`` is empty or its target does not vary.
+        ValueError: if ``train`` is empty or its target does not vary, or if there are too few
+            examples to learn m_0, whose prior is flat.
 
     References:
         C. Bishop, *Pattern Recognition and Machine Learning*, 2006, section 3.5;
@@ -88,6 +89,11 @@ def fit_hierarchy(
     """
     moments = task_moments(train, intercept)
     unit_v, unit_s = _units(moments)
+    if learn_mean and len(train) <= len(unit_v):
+        raise ValueError(
+            f"`train` must hold more examples than the {len(unit_v)} weights, for m_0 has a flat "
+            f"prior; got {len(train)}"
+        )
     if isotropic:
         unit_v = unit_v.mean().expand_as(unit_v)
     free = 1 if isotropic else len(unit_v)
