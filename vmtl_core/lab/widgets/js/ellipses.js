@@ -89,7 +89,7 @@ export function priorPanel() {
     const others = components.map((_, k) => k).filter((k) => k !== task);
     view.paint(box, labels, (at) => [
       others.map((k) => outline(at, components[k], {
-        class: `vmtl-component ${colourClass(k)}`, "stroke-dasharray": dashOf(k), "fill-opacity": (0.75 * alpha[k]).toFixed(4),
+        class: `vmtl-component ${colourClass(k)}`, "stroke-dasharray": dashOf(k), "fill-opacity": (0.4 * alpha[k]).toFixed(4),
       })),
       outline(at, own, { class: "vmtl-own" }),
       others.map((k) => marker(k, at.x(components[k][0]), at.y(components[k][1]), 5)),
