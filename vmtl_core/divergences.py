@@ -37,7 +37,8 @@ def pairwise_kl(
        - \frac{2 \mu_{ad} m_{kd}}{s_{kd}^2} + \frac{m_{kd}^2}{s_{kd}^2}
        + \log s_{kd}^2 - \log \sigma_{ad}^2 - 1 \Big] $$
 
-    Any other pair of families with a registered KL is broadcast; for the rest the KL is estimated
+    Gaussians with full covariance, `MultivariateNormal`, take matrix products of D^2 columns, equation
+    (9.7). Any other pair of families with a registered KL is broadcast; for the rest the KL is estimated
     from `samples` draws of q.
 
     Args:

@@ -8,7 +8,7 @@ from torch.distributions import Independent, MultivariateNormal, Normal, kl_dive
 import vmtl_core as vmtl
 from vmtl_core.lab import rail_comparison as comparison
 from vmtl_core.lab.datasets import MultiTaskData, Scaling
-from vmtl_core.lab.full_gaussian import FullGaussian, FullGaussianWeights
+from vmtl_core.lab.full_gaussian import FullGaussianWeights
 from vmtl_core.lab.mixed_logit import first_negative, fit_mixed_logit, mixed_logit
 
 
@@ -89,22 +89,21 @@ def test_swapping_the_options_swaps_the_probabilities() -> None:
     torch.testing.assert_close(p.probs, 1 - q.probs)
 
 
-def random_full(batch: int, size: int = 3) -> FullGaussian:
+def random_full(batch: int, size: int = 3) -> MultivariateNormal:
     factor = torch.randn(batch, size, size).tril(-1) + torch.diag_embed(
         0.3 + torch.rand(batch, size)
     )
-    return FullGaussian(torch.randn(batch, size) + 5, scale_tril=factor)
+    return MultivariateNormal(torch.randn(batch, size) + 5, scale_tril=factor)
 
 
 def test_kl_of_full_covariances_is_that_of_torch() -> None:
     """(9.7) all pairs, and each with its own, against torch's own formula."""
     q, p = random_full(4), random_full(5)
-    left = MultivariateNormal(q.loc, scale_tril=q.scale_tril)
-    right = MultivariateNormal(p.loc, scale_tril=p.scale_tril)
-    wanted = kl_divergence(left.expand((5, 4)), MultivariateNormal(p.loc[:, None], scale_tril=p.scale_tril[:, None])).T  # fmt: skip
+    wanted = kl_divergence(q.expand((5, 4)), MultivariateNormal(p.loc[:, None], scale_tril=p.scale_tril[:, None])).T  # fmt: skip
     torch.testing.assert_close(vmtl.pairwise_kl(q, p), wanted)
-    torch.testing.assert_close(vmtl.pairwise_kl(q, right), wanted)
-    torch.testing.assert_close(kl_divergence(q, q), torch.zeros(4), atol=1e-10, rtol=0)
+    torch.testing.assert_close(
+        vmtl.pairwise_kl(q, q).diagonal(), torch.zeros(4), atol=1e-10, rtol=0
+    )
 
 
 def test_kl_to_a_diagonal_gaussian() -> None:
@@ -112,7 +111,7 @@ def test_kl_to_a_diagonal_gaussian() -> None:
     q = random_full(4)
     mean, scale = torch.randn(2, 3), 0.5 + torch.rand(2, 3)
     p = Independent(Normal(mean, scale), 1)
-    full = FullGaussian(mean, scale_tril=torch.diag_embed(scale))
+    full = MultivariateNormal(mean, scale_tril=torch.diag_embed(scale))
     torch.testing.assert_close(vmtl.pairwise_kl(q, p), vmtl.pairwise_kl(q, full))
 
 

@@ -1,13 +1,13 @@
 """The temperature widget without a kernel: every control is moved and compared with torch."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Locator, Page
 
 from tests.browser.static_page import (
     MOVE,
@@ -16,11 +16,6 @@ from tests.browser.static_page import (
     make_pair,
     named,
     read,
-    serve,
-    start,
-    stored,
-    watched,
-    write_page,
 )
 from vmtl_core.lab.widgets import TemperatureExplorer
 from vmtl_core.lab.widgets._noise import gumbel
@@ -61,32 +56,6 @@ def compare(values: Values, widget: TemperatureExplorer) -> None:
 @pytest.fixture(scope="module")
 def widgets() -> list[TemperatureExplorer]:
     return make_pair()
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, widgets: list[TemperatureExplorer]) -> Path:
-    """Pages with two widgets, the first of them viewed twice."""
-    folder = tmp_path_factory.mktemp("site")
-    first, second = (widget.model_id for widget in widgets)
-    for theme in ("light", "dark"):
-        write_page(folder, [first, second, first], stored(widgets), theme)
-    return folder
-
-
-@pytest.fixture(params=["http", "file"])
-def views(request: pytest.FixtureRequest, browser: Browser, site: Path) -> Iterator[list[Locator]]:
-    with serve(site) as address:
-        base = address if request.param == "http" else site.as_uri() + "/"
-        with watched(browser, base) as (page, errors):
-            yield start(page, base + "page-light.html")
-            assert not errors
-
-
-@pytest.fixture
-def view(browser: Browser, site: Path) -> Iterator[Locator]:
-    with watched(browser, site.as_uri()) as (page, errors):
-        yield start(page, site.as_uri() + "/page-light.html")[0]
-        assert not errors
 
 
 def test_both_widgets_start_as_stored(
