@@ -33,6 +33,7 @@ from vmtl_core.lab.datasets import (
 )
 from vmtl_core.lab.digit_networks import fit_trunk
 from vmtl_core.lab.metrics import coverage, expected_calibration_error, log_score, nmse
+from vmtl_core.lab.prediction import own_predictive
 
 RESULTS = "accuracy.csv"
 STEPS, FEWER, RATE, SAMPLES = 1000, 300, 0.1, 400
@@ -132,7 +133,7 @@ def single(train: MultiTaskData, test: MultiTaskData, seed: int, steps: int) -> 
         return baselines.single_task_bayes(train, test, intercept=_intercept(train)).distribution()
     model = _make(train, base_prior="standard")
     _fit(model, train, seed, steps)
-    return _own_predictive(model, test)
+    return own_predictive(model, test, SAMPLES)
 
 
 def pooled(train: MultiTaskData, test: MultiTaskData, seed: int, steps: int) -> Distribution:
@@ -154,7 +155,7 @@ def hierarchical(train: MultiTaskData, test: MultiTaskData, seed: int, steps: in
         return baselines.hierarchical_gaussian(train, test, intercept).distribution()
     model = _make(train)
     _fit(model, train, seed, steps)
-    return _own_predictive(model, test)
+    return own_predictive(model, test, SAMPLES)
 
 
 def default(train: MultiTaskData, test: MultiTaskData, seed: int, steps: int) -> Distribution:
@@ -364,18 +365,6 @@ def _fit(
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-
-
-def _own_predictive(model: vmtl.MultiTaskELBO, data: MultiTaskData) -> vmtl.PredictiveMixture:
-    """Predictive from the own-data posteriors: every task alone under the base prior."""
-    assert model.own is not None
-    q = model.source_weights()
-    noise = torch.randn((SAMPLES, *q.mean.shape), generator=Generator().manual_seed(0))
-    with torch.no_grad():
-        w = q.mean + q.stddev * noise
-        return vmtl.PredictiveMixture(
-            model.own.likelihood(data.x[None, None], w[None, :, data.task])
-        )
 
 
 def _class_probs(predictive: Distribution) -> torch.Tensor:

@@ -1,12 +1,14 @@
-"""What every baseline takes and returns."""
+"""What every baseline takes and returns, and predictions from own-data posteriors."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
+import torch
+from torch import Generator, Tensor
 from torch.distributions import Categorical, Normal
 
+from vmtl_core import MultiTaskELBO, PredictiveMixture
 from vmtl_core.lab.datasets import MultiTaskData
 
 
@@ -50,6 +52,23 @@ class ClassPrediction:
     def distribution(self) -> Categorical:
         """The predictive distribution over class labels, batch shape ``(N,)``."""
         return Categorical(probs=self.probs)
+
+
+def own_predictive(model: MultiTaskELBO, data: MultiTaskData, samples: int) -> PredictiveMixture:
+    """Predictive (6.2) of every row from the own-data posteriors: every task under the base prior.
+
+    Args:
+        model: of diagonal Gaussian posteriors, without latents, made with ``sources="own"``.
+        data: rows to predict, with inputs as the model was fitted to.
+        samples: M; the draws are the same at every call.
+    """
+    assert model.own is not None, "only sources='own' has a second set of posteriors"
+    q = model.source_weights()
+    noise = torch.randn((samples, *q.mean.shape), generator=Generator().manual_seed(0))
+    w = q.mean + q.stddev * noise
+    with torch.no_grad():
+        likelihood = model.own.likelihood(data.x[None, None], w[None, :, data.task])
+    return PredictiveMixture(likelihood)
 
 
 def check_pair(train: MultiTaskData, test: MultiTaskData) -> None:

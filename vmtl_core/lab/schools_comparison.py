@@ -9,7 +9,6 @@ from importlib.resources import files
 from typing import Any
 
 import pandas as pd
-import torch
 from torch import Generator, Tensor
 from torch.distributions import Distribution
 
@@ -17,6 +16,7 @@ import vmtl_core as vmtl
 from vmtl_core.lab import baselines
 from vmtl_core.lab.datasets import MultiTaskData, schools
 from vmtl_core.lab.metrics import coverage, log_score, nmse
+from vmtl_core.lab.prediction import own_predictive
 
 STEPS, SAMPLES = 2000, 400
 EARLY, LATE = 300, 1000  # steps of the paper's model: the fewer, the better it scores
@@ -112,18 +112,11 @@ def predict(
             prior, with the noise scale that belongs to them.
         samples: M.
     """
-    generator = Generator().manual_seed(0)
-    if not own:
-        found = vmtl.predictive(model, data.x, data.task, samples, generator=generator)
-        assert isinstance(found, vmtl.PredictiveMixture)
-        return found
-    assert model.own is not None, "only sources='own' has a second set of posteriors"
-    q = model.source_weights()
-    noise = torch.randn((samples, *q.mean.shape), generator=generator)
-    w = q.mean + q.stddev * noise
-    with torch.no_grad():
-        likelihood = model.own.likelihood(data.x[None, None], w[None, :, data.task])
-    return vmtl.PredictiveMixture(likelihood)
+    if own:
+        return own_predictive(model, data, samples)
+    found = vmtl.predictive(model, data.x, data.task, samples, generator=Generator().manual_seed(0))
+    assert isinstance(found, vmtl.PredictiveMixture)
+    return found
 
 
 def score(predictive: Distribution, y: Tensor) -> dict[str, float]:
