@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import Independent, Laplace, Normal
+from torch.distributions import Distribution, Independent, Laplace, Normal
 
 from tests.analytic import (
     test_elbo,
@@ -29,7 +29,7 @@ from tests.analytic import (
 )
 from tests.gradients import test_divergence_gradients, test_mixing_gradients
 from tests.properties import test_divergences, test_relabelling
-from vmtl_core import divergences, likelihoods, mixing, priors
+from vmtl_core import distributions, divergences, likelihoods, mixing, priors
 from vmtl_core.distributions import detach, gaussian, map_parameters
 from vmtl_core.elbo import ELBOTerms, MultiTaskELBO
 from vmtl_core.mixing import GumbelSoftmaxMixing
@@ -86,8 +86,16 @@ _forward = GaussianEncoder.forward
 
 
 def correlations_forgotten(mean: Tensor, factor: Tensor, means: Tensor, factors: Tensor) -> Tensor:
-    sds = [f.square().sum(-1).sqrt() for f in (factor, factors)]
-    return divergences._gaussian_all_pairs(mean, sds[0], means, sds[1])
+    sds = [f.square().sum(-1).sqrt().flatten(1) for f in (factor, factors)]
+    return divergences._gaussian_all_pairs(mean.flatten(1), sds[0], means.flatten(1), sds[1])
+
+
+def columns_exchanged(mean: Tensor, factor: Tensor, means: Tensor, factors: Tensor) -> Tensor:
+    return _full_all_pairs(mean, factor, means, factors.flip(1))
+
+
+def width_of_another_column(dist: Distribution, width: Tensor) -> Distribution:
+    return distributions.widen(dist, width.flip(-1) if width.ndim == 2 else width)
 
 
 def factor_for_covariance(mean: Tensor, factor: Tensor, means: Tensor, factors: Tensor) -> Tensor:
@@ -776,12 +784,27 @@ MUTANTS = [
         "pairwise KL of full covariances from their diagonals",
         {"vmtl_core.divergences:_full_all_pairs": correlations_forgotten},
         test_full_covariance.test_all_pairs_against_torch,
+        test_full_covariance.test_all_pairs_of_matrices,
         test_full_covariance.test_every_divergence_of_a_model_by_hand,
+    ),
+    mutant(
+        "the transfer width of another column",
+        {
+            "vmtl_core.priors:widen": width_of_another_column,
+            "tests.analytic.test_full_covariance:widen": width_of_another_column,
+        },
+        test_full_covariance.test_matrices_widened_and_side_by_side,
+    ),
+    mutant(
+        "the covariance of another column",
+        {"vmtl_core.divergences:_full_all_pairs": columns_exchanged},
+        test_full_covariance.test_all_pairs_of_matrices,
     ),
     mutant(
         "covariance for its factor",
         {"vmtl_core.divergences:_full_all_pairs": factor_for_covariance},
         test_full_covariance.test_all_pairs_against_torch,
+        test_full_covariance.test_all_pairs_of_matrices,
     ),
     mutant(
         "no pathwise gradient",

@@ -1,6 +1,6 @@
 """Variational multi-task learning: tasks whose priors are mixtures of each other's posteriors."""
 
-from vmtl_core.distributions import Concatenated
+from vmtl_core.distributions import Concatenated, GaussianColumns
 from vmtl_core.divergences import kl_monte_carlo, kl_to_mixture, pairwise_kl
 from vmtl_core.elbo import ELBOTerms, MultiTaskELBO
 from vmtl_core.likelihoods import LinearBernoulli, LinearCategorical, LinearGaussian
@@ -30,6 +30,7 @@ __all__ = [
     "BasePrior",
     "Concatenated",
     "ELBOTerms",
+    "GaussianColumns",
     "GaussianEncoder",
     "GaussianWeights",
     "GumbelSoftmaxMixing",

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import Size, Tensor
-from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
+from torch.distributions import Distribution, Independent, MultivariateNormal, Normal, constraints
 
 from vmtl_core._checks import require
 
@@ -26,14 +26,85 @@ def diagonal_gaussian(dist: Distribution) -> tuple[Tensor, Tensor] | None:
 
 
 def full_gaussian(dist: Distribution) -> tuple[Tensor, Tensor] | None:
-    """Means (*batch, D) and lower triangular factors of the covariances (*batch, D, D).
+    """Means (*batch, P, D) and triangular factors (*batch, P, D, D) of the P columns of an event.
 
-    None for any family but Normal, alone or inside Independent, and MultivariateNormal.
+    A vector is one column. None for any family but Normal, alone or inside Independent,
+    MultivariateNormal and GaussianColumns, and for events of three dimensions or more.
     """
     if isinstance(dist, MultivariateNormal):
-        return dist.loc, dist.scale_tril
+        return dist.loc.unsqueeze(-2), dist.scale_tril.unsqueeze(-3)
+    if isinstance(dist, GaussianColumns):
+        return dist.loc.mT, dist.scale_tril
     parameters = diagonal_gaussian(dist)
-    return parameters and (parameters[0], torch.diag_embed(parameters[1]))
+    if parameters is None or len(dist.event_shape) > 2:
+        return None
+    rows = dist.event_shape[0] if dist.event_shape else 1
+    loc, scale = (t.unflatten(-1, (rows, -1)).mT for t in parameters)
+    return loc, torch.diag_embed(scale)
+
+
+def correlated(loc: Tensor, scale_tril: Tensor, event_shape: Sequence[int]) -> Distribution:
+    """The Gaussian of a vector, or of a matrix with independent columns, from `full_gaussian`."""
+    if len(event_shape) == 1:
+        loc, scale_tril = loc.squeeze(-2), scale_tril.squeeze(-3)
+        return MultivariateNormal(loc, scale_tril=scale_tril, validate_args=False)
+    return GaussianColumns(loc.mT, scale_tril)
+
+
+class GaussianColumns(Distribution):
+    """A random matrix of shape (D, P) whose columns are independent Gaussian vectors.
+
+    Args:
+        loc: means, (*batch, D, P).
+        scale_tril: lower triangular factors of the columns' covariances, (*batch, P, D, D).
+
+    Raises:
+        ValueError: if the shapes don't fit.
+    """
+
+    arg_constraints = {
+        "loc": constraints.independent(constraints.real, 2),
+        "scale_tril": constraints.independent(constraints.lower_cholesky, 1),
+    }
+    support = constraints.independent(constraints.real, 2)
+    has_rsample = True
+
+    def __init__(self, loc: Tensor, scale_tril: Tensor, validate_args: bool | None = False):
+        wanted = (*loc.mT.shape, loc.shape[-2])
+        require(
+            tuple(scale_tril.shape) == wanted,
+            f"`scale_tril` must have shape (*batch, P, D, D) = {wanted}; "
+            f"got {tuple(scale_tril.shape)}",
+        )
+        self.loc, self.scale_tril = loc, scale_tril
+        super().__init__(loc.shape[:-2], loc.shape[-2:], validate_args=validate_args)
+
+    @property
+    def columns(self) -> MultivariateNormal:
+        """The columns, batch shape (*batch, P)."""
+        return MultivariateNormal(self.loc.mT, scale_tril=self.scale_tril, validate_args=False)
+
+    @property
+    def mean(self) -> Tensor:
+        return self.loc
+
+    @property
+    def variance(self) -> Tensor:
+        return self.columns.variance.mT
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> "GaussianColumns":
+        wanted = Size(batch_shape)
+        loc = self.loc.expand(wanted + self.event_shape)
+        return GaussianColumns(loc, self.scale_tril.expand(wanted + self.scale_tril.shape[-3:]))
+
+    def rsample(self, sample_shape: Any = Size()) -> Tensor:
+        return self.columns.rsample(Size(sample_shape)).mT
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return self.columns.log_prob(value.mT).sum(-1)
+
+    def entropy(self) -> Tensor:
+        return self.columns.entropy().sum(-1)
 
 
 def gaussian(loc: Tensor, scale: Tensor, event_shape: Sequence[int]) -> Distribution:
@@ -72,7 +143,7 @@ def _parameter_names(dist: Distribution, strict: bool = True) -> list[str]:
     """Names of the constructor's tensors; one of each set of alternatives."""
     constraints = getattr(dist, "arg_constraints", None)
     names = sorted(constraints) if isinstance(constraints, dict) else []
-    if isinstance(dist, MultivariateNormal):
+    if isinstance(dist, MultivariateNormal):  # three alternatives
         names = ["loc", "scale_tril"]
     elif "logits" in names:
         names = [name for name in names if name != "probs"]
@@ -107,7 +178,7 @@ def widen(dist: Distribution, width: Tensor) -> Distribution:
     = N(w \mid \mu, \sigma^2 + \delta^2)$.
 
     Args:
-        dist: Normal, Independent Normal or MultivariateNormal, batch shape (K,).
+        dist: Normal, Independent Normal, MultivariateNormal or GaussianColumns, batch shape (K,).
         width: delta, scalar or of the event shape.
 
     Raises:
@@ -115,11 +186,14 @@ def widen(dist: Distribution, width: Tensor) -> Distribution:
     """
     if isinstance(dist, Concatenated):
         return Concatenated([widen(part, width) for part in dist.parts])
-    if isinstance(dist, MultivariateNormal):
-        noise = torch.diag_embed(width.expand(dist.event_shape).square())
-        factor = torch.linalg.cholesky(dist.covariance_matrix + noise)
-        return MultivariateNormal(dist.loc, scale_tril=factor, validate_args=False)
-    parameters = diagonal_gaussian(dist)
+    parameters, full = diagonal_gaussian(dist), full_gaussian(dist)
+    if parameters is None and full is not None:
+        loc, factor = full
+        noise = torch.diag_embed(
+            width.expand(dist.event_shape).reshape(factor.shape[-1], -1).T ** 2
+        )
+        wide = torch.linalg.cholesky(factor @ factor.mT + noise)
+        return correlated(loc, wide, dist.event_shape)
     if parameters is None:
         raise ValueError(
             f"`transfer` widens Gaussian posteriors only; got {type(dist).__name__}: "
@@ -171,10 +245,10 @@ def concatenate(parts: Sequence[Distribution], name: str = "posteriors") -> Dist
         loc, scale = (torch.cat(tensors, -2) for tensors in zip(*parameters, strict=True))  # type: ignore[arg-type]
         return gaussian(loc, scale, parts[0].event_shape)
     factors = [full_gaussian(part) for part in parts]
-    if len(parts[0].event_shape) == 1 and all(f is not None for f in factors):
-        loc = torch.cat([f[0] for f in factors], -2)  # type: ignore[index]
-        factor = torch.cat([f[1] for f in factors], -3)  # type: ignore[index]
-        return MultivariateNormal(loc, scale_tril=factor, validate_args=False)
+    if all(f is not None for f in factors):
+        loc = torch.cat([f[0] for f in factors], -3)  # type: ignore[index]
+        factor = torch.cat([f[1] for f in factors], -4)  # type: ignore[index]
+        return correlated(loc, factor, parts[0].event_shape)
     return Concatenated(parts)
 
 

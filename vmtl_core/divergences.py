@@ -37,9 +37,9 @@ def pairwise_kl(
        - \frac{2 \mu_{ad} m_{kd}}{s_{kd}^2} + \frac{m_{kd}^2}{s_{kd}^2}
        + \log s_{kd}^2 - \log \sigma_{ad}^2 - 1 \Big] $$
 
-    Gaussians with full covariance, `MultivariateNormal`, take matrix products of D^2 columns, equation
-    (9.7). Any other pair of families with a registered KL is broadcast; for the rest the KL is estimated
-    from `samples` draws of q.
+    Gaussians with full covariance, `MultivariateNormal` and `GaussianColumns`, take matrix products of
+    D^2 columns, equation (9.7); the KLs of a matrix's columns add up. Any other pair of families with a
+    registered KL is broadcast; for the rest the KL is estimated from `samples` draws of q.
 
     Args:
         q: batch shape (A,), or any batch shape.
@@ -283,7 +283,7 @@ def _pairwise_kl(
         shared = right[0].ndim == 2
         return _gaussian_all_pairs(*left, *right) if shared else _gaussian_rows(*left, *right)
     left, right = full_gaussian(q), full_gaussian(p)
-    if left is not None and right is not None and right[0].ndim == 2 == left[0].ndim:
+    if left is not None and right is not None and right[0].ndim == 3 == left[0].ndim:
         return _full_all_pairs(*left, *right)
     if can_rebuild(q):
         lead = len(q.batch_shape)
@@ -307,20 +307,25 @@ def _gaussian_all_pairs(mean: Tensor, scale: Tensor, means: Tensor, scales: Tens
 
 
 def _full_all_pairs(mean: Tensor, factor: Tensor, means: Tensor, factors: Tensor) -> Tensor:
-    """Means (A, D) and (K, D), triangular factors of the covariances: (A, K), matrix products too."""
+    """Means (A, P, D) and (K, P, D), triangular factors of the columns' covariances: (A, K).
+
+    Matrix products too; the columns of an event add up.
+    """
     centre = means.median(0).values.detach()
     mean, means = mean - centre, means - centre
     precision = torch.cholesky_inverse(factors)
     moment = factor @ factor.mT + mean.unsqueeze(-1) * mean.unsqueeze(-2)
     pulled = (precision @ means.unsqueeze(-1)).squeeze(-1)
-    quadratic = moment.flatten(1) @ precision.flatten(1).T - 2 * mean @ pulled.T
-    constant = (means * pulled).sum(-1) + 2 * _log_diagonal(factors)
-    return 0.5 * (quadratic + constant - (2 * _log_diagonal(factor) + mean.shape[-1]).unsqueeze(-1))
+    quadratic = moment.flatten(1) @ precision.flatten(1).T
+    quadratic = quadratic - 2 * mean.flatten(1) @ pulled.flatten(1).T
+    constant = (means * pulled).sum((-2, -1)) + 2 * _log_diagonal(factors)
+    size = centre.numel()
+    return 0.5 * (quadratic + constant - (2 * _log_diagonal(factor) + size).unsqueeze(-1))
 
 
 def _log_diagonal(factor: Tensor) -> Tensor:
-    """Sum of the logs of the diagonal: half the log determinant of the covariance."""
-    return factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    """Sum of the logs of the diagonals: half the log determinant of the covariance."""
+    return factor.diagonal(dim1=-2, dim2=-1).log().sum((-2, -1))
 
 
 def _gaussian_rows(mean: Tensor, scale: Tensor, means: Tensor, scales: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, MultivariateNormal
+from torch.distributions import Distribution
 from torch.nn import functional as F
 
 from vmtl_core._checks import (
@@ -20,7 +20,7 @@ from vmtl_core._checks import (
     table,
 )
 from vmtl_core._rows import place_in_task, rows_per_task
-from vmtl_core.distributions import gaussian, map_parameters
+from vmtl_core.distributions import correlated, gaussian, map_parameters
 
 SMALLEST_SCALE = 1e-5
 
@@ -34,12 +34,13 @@ class GaussianWeights(nn.Module):
         tasks: T, at least 2.
         event_shape: shape of one task's w; `()` for a scalar.
         initial_scale: standard deviation that every coordinate starts from; means start at 0.
-        covariance: "diagonal", or "full" for N(mean_t, L_t L_t^T), L_t lower triangular: one
-            vector of D coordinates a task, T D (D + 1) / 2 parameters for the spread.
+        covariance: "diagonal", or "full" for N(mean_t, L_t L_t^T), L_t lower triangular. Of event
+            shape (D, P), each of the P columns has a covariance of its own, D x D; columns are
+            independent. T P D (D + 1) / 2 parameters for the spread.
 
     Raises:
         ValueError: for fewer than two tasks, a scale that isn't above 0, or a full covariance of
-            an event that isn't a vector.
+            an event that is neither a vector nor a matrix.
 
     Example:
         >>> GaussianWeights(tasks=3, event_shape=(2,))()
@@ -63,20 +64,21 @@ class GaussianWeights(nn.Module):
         self.below: nn.Parameter | None = None
         if covariance == "full":
             require(
-                len(self.event_shape) == 1,
-                "`covariance='full'` needs an `event_shape` of one dimension, (D,); got "
-                f"{self.event_shape}",
+                len(self.event_shape) in (1, 2),
+                "`covariance='full'` needs an `event_shape` of one or two dimensions, (D,) or "
+                f"(D, P); got {self.event_shape}",
             )
-            self.below = nn.Parameter(torch.zeros(*self.loc.shape, *self.event_shape))
+            rows, columns = self.event_shape[0], math.prod(self.event_shape[1:])
+            self.below = nn.Parameter(torch.zeros(tasks, columns, rows, rows))
 
     def forward(self) -> Distribution:
         tasks, scale = len(self.loc), self.log_scale.exp()
         if self.below is None:
             return gaussian(self.loc.reshape(tasks, -1), scale.reshape(tasks, -1), self.event_shape)
-        unit = self.below.tril(-1) + torch.eye(len(self.loc[0])).to(scale)
-        return MultivariateNormal(
-            self.loc, scale_tril=unit * scale.unsqueeze(-1), validate_args=False
-        )
+        rows = self.event_shape[0]
+        loc, scale = (t.reshape(tasks, rows, -1).mT for t in (self.loc, scale))
+        unit = self.below.tril(-1) + torch.eye(scale.shape[-1]).to(scale)
+        return correlated(loc, unit * scale.unsqueeze(-1), self.event_shape)
 
 
 class GaussianEncoder(nn.Module):

@@ -1,7 +1,11 @@
-"""Gaussian posteriors whose coordinates may be correlated: `GaussianWeights(covariance="full")`."""
+"""Gaussian posteriors whose coordinates may be correlated: `GaussianWeights(covariance="full")`.
+
+Vectors, and matrices with independent columns.
+"""
 
 import math
 
+import pytest
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, MultivariateNormal, Normal, kl_divergence
@@ -15,6 +19,22 @@ def full(batch: int, size: int) -> MultivariateNormal:
         0.4 + torch.rand(batch, size)
     )
     return MultivariateNormal(torch.randn(batch, size), scale_tril=factor)
+
+
+def full_columns(batch: int, rows: int, columns: int) -> vmtl.GaussianColumns:
+    each = full(batch * columns, rows)
+    factor = each.scale_tril.unflatten(0, (batch, columns))
+    return vmtl.GaussianColumns(each.loc.unflatten(0, (batch, columns)).mT, factor)
+
+
+def column(dist: Distribution, index: int) -> MultivariateNormal:
+    """One column of every matrix, from the definition."""
+    if isinstance(dist, vmtl.GaussianColumns):
+        factor = dist.scale_tril[..., index, :, :]
+        return MultivariateNormal(dist.loc[..., index], scale_tril=factor)
+    return MultivariateNormal(
+        dist.mean[..., index], scale_tril=torch.diag_embed(dist.stddev[..., index])
+    )
 
 
 def correlated(dist: Distribution) -> MultivariateNormal:
@@ -67,6 +87,56 @@ def test_all_pairs_against_torch() -> None:
     torch.testing.assert_close(vmtl.pairwise_kl(q, q).diagonal(), torch.zeros(4))
 
 
+def test_columns_are_independent_vectors() -> None:
+    """Density, entropy, moments and draws of a matrix are those of its columns side by side."""
+    q = full_columns(4, 3, 2)
+    assert (q.batch_shape, q.event_shape) == ((4,), (3, 2))
+    value = torch.randn(5, 4, 3, 2)
+    each = [column(q, c) for c in range(2)]
+    total = sum((dist.log_prob(value[..., c]) for c, dist in enumerate(each)), torch.zeros(5, 4))
+    torch.testing.assert_close(q.log_prob(value), total)
+    torch.testing.assert_close(q.entropy(), each[0].entropy() + each[1].entropy())
+    torch.testing.assert_close(q.mean, torch.stack([dist.mean for dist in each], -1))
+    torch.testing.assert_close(q.variance, torch.stack([dist.variance for dist in each], -1))
+    draws = q.expand((2, 4)).rsample((40_000,))
+    assert draws.shape == (40_000, 2, 4, 3, 2)
+    for c, dist in enumerate(each):
+        found = torch.stack([one.T.cov() for one in draws[:, 0, :, :, c].unbind(1)])
+        size = dist.covariance_matrix.abs().amax()
+        torch.testing.assert_close(found / size, dist.covariance_matrix / size, rtol=0, atol=0.05)
+    between = torch.stack([draws[:, 0, 0, 0, 0], draws[:, 0, 0, 0, 1]]).corrcoef()[0, 1]
+    assert abs(between) < 0.03
+
+
+def test_all_pairs_of_matrices() -> None:
+    """(4.8) the KLs of the columns add up, correlated or not on either side."""
+    q, p = full_columns(4, 3, 2), full_columns(5, 3, 2)
+    diagonal = Independent(Normal(torch.randn(5, 3, 2), 0.5 + torch.rand(5, 3, 2)), 2)
+    for left, right in ((q, p), (q, diagonal), (diagonal, q), (diagonal, p)):
+        wanted = torch.zeros(len(left.mean), len(right.mean))
+        for c in range(2):
+            rows = column(left, c)
+            rows = MultivariateNormal(rows.loc[:, None], scale_tril=rows.scale_tril[:, None])
+            wanted = wanted + kl_divergence(rows, column(right, c))
+        torch.testing.assert_close(vmtl.pairwise_kl(left, right), wanted, rtol=1e-10, atol=1e-10)
+
+
+def test_matrices_widened_and_side_by_side() -> None:
+    """(2.4), (2.6) each column as a vector would be, and one Gaussian with the base prior."""
+    q, width = full_columns(3, 4, 2), torch.rand(4, 2)
+    wide = widen(q, width)
+    for c in range(2):
+        expected = column(q, c).covariance_matrix + torch.diag(width[:, c] ** 2)
+        torch.testing.assert_close(column(wide, c).covariance_matrix, expected)
+    torch.testing.assert_close(widen(q, torch.tensor(0.3)).variance, q.variance + 0.09)
+    base = Independent(Normal(torch.zeros(1, 4, 2), torch.rand(1, 4, 2) + 0.5), 2)
+    both = concatenate([wide, base])
+    assert isinstance(both, vmtl.GaussianColumns)
+    points = torch.randn(7, 1, 4, 2)
+    expected = torch.cat([wide.log_prob(points), base.log_prob(points)], -1)
+    torch.testing.assert_close(both.log_prob(points), expected)
+
+
 def test_no_cancellation_far_from_zero() -> None:
     """(4.8) in float32, means near 1000: they are centred first."""
     torch.manual_seed(0)
@@ -100,29 +170,38 @@ def test_side_by_side_with_a_diagonal_gaussian() -> None:
     torch.testing.assert_close(both.log_prob(points), expected)
 
 
-def test_the_own_posterior_is_exact() -> None:
-    """(5.5) linear regression, fixed base prior and noise: q reaches the posterior, correlations too."""
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_the_own_posterior_is_exact(outputs: int) -> None:
+    """(5.5) linear regression, fixed base prior and noise: q reaches the posterior, correlations too.
+
+    With two outputs the posterior of w is that of two regressions, a column each.
+    """
     draw = torch.Generator().manual_seed(1)
     x = torch.randn(24, 1, generator=draw) + 0.5 * torch.randn(24, 3, generator=draw)
-    y, task = torch.randn(24, generator=draw), torch.arange(24) % 2
+    y, task = torch.randn(24, outputs, generator=draw), torch.arange(24) % 2
+    shape = (3,) if outputs == 1 else (3, outputs)
     model = vmtl.MultiTaskELBO(
         vmtl.LinearGaussian(0.7),
-        vmtl.GaussianWeights(2, (3,), covariance="full"),
+        vmtl.GaussianWeights(2, shape, covariance="full"),
         task_sizes=[12, 12],
         base_prior="standard",
         weight_samples=50,
     )
-    vmtl.fit(model, x, y, task, 600, vmtl.cosine_decay(0.1, 0.0005, 600), seed=0, progress=False)
+    rate = vmtl.cosine_decay(0.1, 0.0005, 600)
+    given = y[:, 0] if outputs == 1 else y
+    vmtl.fit(model, x, given, task, 600, rate, seed=0, progress=False)
+    own = model.source_weights()
     for t in range(2):
         rows = task == t
         precision = torch.eye(3) + x[rows].T @ x[rows] / 0.49
         covariance = torch.linalg.inv(precision)
-        mean = covariance @ x[rows].T @ y[rows] / 0.49
-        exact = MultivariateNormal(mean, covariance)
-        own = correlated(model.source_weights())
-        found = MultivariateNormal(own.loc[t], scale_tril=own.scale_tril[t])
-        best_diagonal = MultivariateNormal(mean, torch.diag(1 / precision.diagonal()))
-        assert kl_divergence(found, exact) < 0.02 * kl_divergence(best_diagonal, exact)
+        for c in range(outputs):
+            mean = covariance @ x[rows].T @ y[rows, c] / 0.49
+            exact = MultivariateNormal(mean, covariance)
+            found = correlated(own) if outputs == 1 else column(own, c)
+            found = MultivariateNormal(found.loc[t], scale_tril=found.scale_tril[t])
+            best_diagonal = MultivariateNormal(mean, torch.diag(1 / precision.diagonal()))
+            assert kl_divergence(found, exact) < 0.02 * kl_divergence(best_diagonal, exact)
 
 
 def test_every_divergence_of_a_model_by_hand() -> None:

@@ -507,9 +507,19 @@ MODULES: list[Row] = [
         ["`covariance`", "full", "'banded'"],
     ),
     (
-        "full covariance of a matrix",
-        lambda: vmtl.GaussianWeights(2, (3, 4), covariance="full"),
-        ["`covariance='full'`", r"\(D,\)", r"\(3, 4\)"],
+        "full covariance of three dimensions",
+        lambda: vmtl.GaussianWeights(2, (3, 4, 2), covariance="full"),
+        ["`covariance='full'`", r"\(D, P\)", r"\(3, 4, 2\)"],
+    ),
+    (
+        "full covariance of a number",
+        lambda: vmtl.GaussianWeights(2, (), covariance="full"),
+        ["`covariance='full'`", r"\(D,\)", r"got \(\)"],
+    ),
+    (
+        "factors of columns that don't fit",
+        lambda: vmtl.GaussianColumns(torch.zeros(2, 3, 4), torch.eye(3).expand(2, 3, 3)),
+        ["`scale_tril`", r"\(2, 4, 3, 3\)", r"\(2, 3, 3\)"],
     ),
     (
         "scale of zero",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 from torch.distributions import Categorical, Normal
 
 from vmtl_core import MultiTaskELBO, PredictiveMixture
+from vmtl_core._random import forked
 from vmtl_core.lab.datasets import MultiTaskData
 
 
@@ -58,15 +59,13 @@ def own_predictive(model: MultiTaskELBO, data: MultiTaskData, samples: int) -> P
     """Predictive (6.2) of every row from the own-data posteriors: every task under the base prior.
 
     Args:
-        model: of diagonal Gaussian posteriors, without latents, made with ``sources="own"``.
+        model: without latents, made with ``sources="own"``.
         data: rows to predict, with inputs as the model was fitted to.
         samples: M; the draws are the same at every call.
     """
     assert model.own is not None, "only sources='own' has a second set of posteriors"
-    q = model.source_weights()
-    noise = torch.randn((samples, *q.mean.shape), generator=Generator().manual_seed(0))
-    w = q.mean + q.stddev * noise
-    with torch.no_grad():
+    with torch.no_grad(), forked(0, data.x.device):
+        w = model.source_weights().rsample(torch.Size((samples,)))
         likelihood = model.own.likelihood(data.x[None, None], w[None, :, data.task])
     return PredictiveMixture(likelihood)
 
