@@ -85,6 +85,25 @@ EXERCISES = [
                 ),
             ),
             Mistake(
+                "sum for mean",
+                "(8.5) has the mean of the residuals; with their sum the number of pupils counts "
+                "twice.",
+                lambda residuals, between_sd, noise_sd: (
+                    len(residuals)
+                    * between_sd**2
+                    / (len(residuals) * between_sd**2 + noise_sd**2)
+                    * residuals.sum()
+                ),
+            ),
+            Mistake(
+                "sum for mean, n forgotten",
+                "the residuals are added up, and n is missing in front of the variance below: "
+                "(8.5) multiplies their mean by n v / (n v + s^2).",
+                lambda residuals, between_sd, noise_sd: (
+                    between_sd**2 / (between_sd**2 + noise_sd**2) * residuals.sum()
+                ),
+            ),
+            Mistake(
                 "one pupil",
                 "the noise of a mean of n pupils has variance s^2 / n: the n of (8.5) is missing.",
                 lambda residuals, between_sd, noise_sd: (

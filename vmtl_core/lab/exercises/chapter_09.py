@@ -78,14 +78,19 @@ EXERCISES = [
                 lambda w, unit: 60 * w[:, 1] / w[:, 0],
             ),
             Mistake(
+                "scaled units, minutes",
+                "two things are missing: the units by which the inputs were divided, and the factor "
+                "60 that makes an hour of minutes. Both are in (9.5).",
+                lambda w, unit: w[:, 1] / w[:, 0],
+            ),
+            Mistake(
                 "wrong way round",
                 "the weight of x / c is c times that of x: divide by the unit, as (9.5) does.",
                 lambda w, unit: 60 * (w[:, 1] * unit[1]) / (w[:, 0] * unit[0]),
             ),
             Mistake(
                 "minutes",
-                "that is guilders a minute; the gradient of (9.4) is per unit of time, which is a "
-                "minute here.",
+                "that is guilders a minute: (9.5) has a factor 60 for the hour.",
                 lambda w, unit: (w[:, 1] / unit[1]) / (w[:, 0] / unit[0]),
             ),
             Mistake(
@@ -95,8 +100,8 @@ EXERCISES = [
             ),
             Mistake(
                 "sign",
-                "an hour less is worth a positive sum if both weights are negative: the minus of "
-                "the gradient of (9.4) belongs to an hour more.",
+                "the ratio (9.4) of two negative weights is positive already: an hour saved is worth "
+                "money.",
                 lambda w, unit: -60 * (w[:, 1] / unit[1]) / (w[:, 0] / unit[0]),
             ),
         ],
