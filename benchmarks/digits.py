@@ -8,16 +8,18 @@ stopped; to start afresh, delete the file. About 10 minutes on one core.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
-import pandas as pd
 import torch
-from tqdm import tqdm
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.sweep import run_missing
 from vmtl_core.lab import digits_comparison as comparison
 
 FOLDER = Path(comparison.__file__).parent / "data" / "results"
-KEYS = ["task", "n", "seed", "method"]
+KEYS = ["task", "n", "seed"]
 JOBS = {("domains", 20): 10, ("outlier", 20): 10, ("angles", 10): 10, ("angles", 50): 10}
 """Task and training images of each domain or digit: number of splits."""
 
@@ -27,17 +29,12 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=FOLDER)
     path = parser.parse_args().folder / comparison.RESULTS
     torch.set_num_threads(1)
-    table = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=KEYS)
-    jobs = [(task, n, s) for (task, n), splits in JOBS.items() for s in range(splits)]
-    for task, n, seed in tqdm(jobs, desc="splits"):
-        here = (table["task"] == task) & (table["n"] == n) & (table["seed"] == seed)
-        done = set(table[here]["method"])
-        missing = [method for method in comparison.METHODS[task] if method not in done]
-        if missing:
-            new = comparison.compare(task, n, seed, missing)
-            table = new if table.empty else pd.concat([table, new], ignore_index=True)
-            table = table.sort_values(KEYS[:3], kind="stable")
-            table.to_csv(path, index=False, float_format="%.5f")
+    jobs = [
+        ({"task": task, "n": n, "seed": seed}, comparison.METHODS[task])
+        for (task, n), splits in JOBS.items()
+        for seed in range(splits)
+    ]
+    table = run_missing(jobs, comparison.compare, path, KEYS, comparison.METHODS)
     print(table.groupby(["task", "n", "method"], sort=False).mean().drop(columns="seed").round(3))
 
 

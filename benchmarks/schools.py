@@ -13,55 +13,31 @@ core, and 5 for the second.
 """
 
 import argparse
-from collections.abc import Sequence
+import sys
 from pathlib import Path
 
 import pandas as pd
 import torch
 from tqdm import tqdm
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.sweep import run_missing, save
 from vmtl_core.lab import schools_comparison as comparison
 
 FOLDER = Path(comparison.__file__).parent / "data" / "results"
 KEYS = ["n", "seed", "method"]
 
 
-def stored(path: Path) -> pd.DataFrame:
-    """What is done already."""
-    return pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=KEYS)
-
-
-def save(table: pd.DataFrame, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rank = {method: i for i, method in enumerate(comparison.METHODS)}
-    table = table.sort_values(KEYS, key=lambda column: column.replace(rank), kind="stable")
-    table.to_csv(path, index=False, float_format="%.5f")
-
-
-def sweep(sizes: list[int], seeds: range, methods: Sequence[str], path: Path) -> pd.DataFrame:
-    """All methods, sizes and splits; saved after every split."""
-    table = stored(path)
-    jobs = [(n, seed) for seed in seeds for n in sizes]
-    for n, seed in tqdm(jobs, desc="splits"):
-        done = set(table[(table.n == n) & (table.seed == seed)].method)
-        missing = [method for method in methods if method not in done]
-        if missing:
-            new = comparison.compare(n, seed, missing)
-            table = new if table.empty else pd.concat([table, new], ignore_index=True)
-            save(table, path)
-    return table
-
-
 def others(folder: Path, seeds: int) -> None:
     """The paper's model during training, and the temperatures; what is there is kept."""
     path = folder / comparison.TRAINING
     if not path.is_file():
-        comparison.paper_training().to_csv(path, index=False, float_format="%.5f")
+        save(comparison.paper_training(), path)
     path = folder / comparison.TEMPERATURES
     if not path.is_file():
         bar = tqdm(range(min(seeds, 5)), desc="temperatures")
-        runs = pd.concat([comparison.compare_temperatures(seed) for seed in bar])
-        runs.to_csv(path, index=False, float_format="%.5f")
+        save(pd.concat([comparison.compare_temperatures(seed) for seed in bar]), path)
 
 
 def main() -> None:
@@ -75,12 +51,12 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
-    if arguments.first_seed:
-        methods, path = comparison.FRESH_METHODS, arguments.folder / comparison.FRESH
-        table = sweep(arguments.sizes, seeds, methods, path)
-    else:
-        path = arguments.folder / comparison.RESULTS
-        table = sweep(arguments.sizes, seeds, comparison.METHODS, path)
+    fresh = arguments.first_seed != 0
+    methods = comparison.FRESH_METHODS if fresh else comparison.METHODS
+    jobs = [({"n": n, "seed": seed}, methods) for seed in seeds for n in arguments.sizes]
+    path = arguments.folder / (comparison.FRESH if fresh else comparison.RESULTS)
+    table = run_missing(jobs, comparison.compare, path, KEYS, comparison.METHODS)
+    if not fresh:
         others(arguments.folder, arguments.seeds)
     means = table.groupby(["n", "method"], sort=False)[["nmse", "log_score", "coverage", "seconds"]]
     print(means.mean().round(3))
