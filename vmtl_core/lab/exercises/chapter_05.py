@@ -59,6 +59,7 @@ def cases_5_2() -> list[tuple[Tensor, Tensor, Tensor]]:
     return [
         (torch.randn(5), torch.tensor([0, 1, 1, 0, 1]), torch.tensor([8, 30])),
         (torch.randn(6), torch.tensor([2, 0, 0, 2, 2, 0]), torch.tensor([4, 7, 9])),
+        (torch.randn(3), torch.tensor([0, 1, 0]), torch.tensor([5, 6, 8])),
     ]
 
 
@@ -146,10 +147,16 @@ EXERCISES = [
                 2.0,
             ),
             Mistake(
-                "one_kl",
-                "you counted one of the two KL terms, which gives 2 sigma / sqrt(N); in (5.10) "
-                "each task is drawn to the other.",
+                "too_little",
+                "2.0 - 0.8: either sigma was taken for 1, and here it is 2; or only one of the two "
+                "means was moved, by 2 sigma / sqrt(N), and in (5.10) both move.",
                 1.2,
+            ),
+            Mistake(
+                "variance",
+                "that is the variance of (5.10), the distance times sigma / sqrt(N). Asked for is "
+                "the distance.",
+                0.16,
             ),
             Mistake(
                 "no_root",
