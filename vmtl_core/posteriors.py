@@ -36,7 +36,8 @@ class GaussianWeights(nn.Module):
         initial_scale: standard deviation that every coordinate starts from; means start at 0.
         covariance: "diagonal", or "full" for N(mean_t, L_t L_t^T), L_t lower triangular. Of event
             shape (D, P), each of the P columns has a covariance of its own, D x D; columns are
-            independent. T P D (D + 1) / 2 parameters for the spread.
+            independent. T P D (D + 1) / 2 parameters for the spread; worth it where a task has
+            about as many weights as examples, or more.
 
     Raises:
         ValueError: for fewer than two tasks, a scale that isn't above 0, or a full covariance of

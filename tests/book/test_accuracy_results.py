@@ -15,6 +15,7 @@ SPOT_CHECKS = [
     ("chem97", "pooled", 1),
     ("inverted digits", "shared trunk", 3),
     ("rotated digits", "VMTL, default", 5),
+    ("rotated digits", "VMTL, full covariance", 6),
 ]
 
 

@@ -42,6 +42,18 @@ def one_more_11_1(square: float, width: float, rounds: int) -> float:
     return solution_11_1(square, width, rounds + 1)
 
 
+def limit_11_1(square: float, width: float, rounds: int) -> float:
+    return width**2 / 2 * ((1 + 4 * square / width**2) ** 0.5 - 1)
+
+
+def precision_11_1(square: float, width: float, rounds: int) -> float:
+    return 1 / solution_11_1(square, width, rounds)
+
+
+def sd_11_1(square: float, width: float, rounds: int) -> float:
+    return solution_11_1(square, width, rounds) ** 0.5
+
+
 def stub_11_2(means: Tensor, squares: Tensor, width: float) -> Tensor:
     """Mean and variance of w_1 given both data sets, (11.10), stacked, shape (2,).
 
@@ -82,6 +94,20 @@ def echo_11_2(means: Tensor, squares: Tensor, width: float) -> Tensor:
     )
 
 
+def other_task_11_2(means: Tensor, squares: Tensor, width: float) -> Tensor:
+    return solution_11_2(means.flip(0), squares.flip(0), width)
+
+
+def sd_11_2(means: Tensor, squares: Tensor, width: float) -> Tensor:
+    mean, variance = solution_11_2(means, squares, width)
+    return torch.stack([mean, variance.sqrt()])
+
+
+def precision_11_2(means: Tensor, squares: Tensor, width: float) -> Tensor:
+    mean, variance = solution_11_2(means, squares, width)
+    return torch.stack([mean, 1 / variance])
+
+
 EXERCISES = [
     Exercise(
         number="11.1",
@@ -111,6 +137,21 @@ EXERCISES = [
                 "one_more",
                 "that is one round too many: round 1 has a flat prior and the variance s^2, see (11.6).",
                 one_more_11_1,
+            ),
+            Mistake(
+                "limit",
+                "that is the limit (11.12), after infinitely many rounds.",
+                limit_11_1,
+            ),
+            Mistake(
+                "precision",
+                "that is the precision, the left side of (11.6); give the variance.",
+                precision_11_1,
+            ),
+            Mistake(
+                "sd",
+                "that is the standard deviation; (11.6) is about the variance.",
+                sd_11_1,
             ),
         ],
     ),
@@ -144,6 +185,21 @@ EXERCISES = [
                 "your prior is the other's posterior *after* it has heard task 1: the echo of (11.6), "
                 "round 3. (11.10) takes the other's posterior from its own data.",
                 echo_11_2,
+            ),
+            Mistake(
+                "other_task",
+                "that is the posterior of w_2. For w_1, (11.10) widens what comes from task 2.",
+                other_task_11_2,
+            ),
+            Mistake(
+                "sd",
+                "the mean is right; give the variance, not the standard deviation.",
+                sd_11_2,
+            ),
+            Mistake(
+                "precision",
+                "the mean is right; give the variance, not the precision.",
+                precision_11_2,
             ),
         ],
     ),
@@ -181,8 +237,8 @@ EXERCISES = [
         mistakes=[
             Mistake(
                 "a",
-                "the ELBO rewards the echo: as the posteriors agree, the KL goes to zero and the bound "
-                "has no complexity term left.",
+                "the ELBO rewards the echo: between posteriors that agree the KL is zero, however narrow "
+                "they are, and the likelihood prefers them narrow.",
                 "a",
             ),
             Mistake(
