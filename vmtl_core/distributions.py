@@ -186,22 +186,21 @@ def widen(dist: Distribution, width: Tensor) -> Distribution:
     """
     if isinstance(dist, Concatenated):
         return Concatenated([widen(part, width) for part in dist.parts])
-    parameters, full = diagonal_gaussian(dist), full_gaussian(dist)
-    if parameters is None and full is not None:
-        loc, factor = full
-        noise = torch.diag_embed(
-            width.expand(dist.event_shape).reshape(factor.shape[-1], -1).T ** 2
-        )
-        wide = torch.linalg.cholesky(factor @ factor.mT + noise)
-        return correlated(loc, wide, dist.event_shape)
-    if parameters is None:
+    parameters = diagonal_gaussian(dist)
+    if parameters is not None:
+        loc, scale = parameters
+        flat = width.expand(dist.event_shape).reshape(-1)
+        return gaussian(loc, torch.hypot(scale, flat), dist.event_shape)
+    full = full_gaussian(dist)
+    if full is None:
         raise ValueError(
             f"`transfer` widens Gaussian posteriors only; got {type(dist).__name__}: "
             "set `transfer=None`"
         )
-    loc, scale = parameters
-    flat = width.expand(dist.event_shape).reshape(-1)
-    return gaussian(loc, torch.hypot(scale, flat), dist.event_shape)
+    loc, factor = full
+    noise = torch.diag_embed(width.expand(dist.event_shape).reshape(factor.shape[-1], -1).T ** 2)
+    wide = torch.linalg.cholesky(factor @ factor.mT + noise)
+    return correlated(loc, wide, dist.event_shape)
 
 
 def as_batch(dists: Any, tasks: int, name: str) -> Distribution:

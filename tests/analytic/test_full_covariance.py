@@ -160,6 +160,12 @@ def test_widening_adds_to_the_diagonal_of_the_covariance() -> None:
     torch.testing.assert_close(wide.mean, q.mean)
 
 
+def test_no_covariance_is_made_of_a_diagonal_gaussian() -> None:
+    """(2.6) a million independent weights: their covariance would take 8 TB."""
+    q = Independent(Normal(torch.zeros(1, 10**6, 1), 1.0), 2)
+    torch.testing.assert_close(widen(q, torch.tensor(2.0)).variance, torch.full_like(q.mean, 5.0))
+
+
 def test_side_by_side_with_a_diagonal_gaussian() -> None:
     """(2.4) sources and base prior stay one Gaussian, with the same densities."""
     q, base = full(3, 2), Independent(Normal(torch.zeros(1, 2), torch.rand(1, 2) + 0.5), 1)
