@@ -199,10 +199,15 @@ def scaled(model: MultiTaskELBO, t: int, table: Table, value: Tensor) -> Tensor:
 
 
 def widened(model: MultiTaskELBO, q: Distribution) -> Distribution:
-    """The law of w' + N(0, delta^2)."""
+    """What q says of another task: the law of w' + N(0, delta^2), or the stationary transfer's."""
     if model.prior.log_width is None:
         return q
     width = model.prior.log_width.exp()
+    if model.prior.stationary:
+        base = base_in_the_mixture(model)
+        rest = (base.mean - q.mean) * (1 - (1 + width**2) ** -0.5)
+        share = 1 / (1 + width**2)
+        return normal(q.mean + rest, (share * q.variance + (1 - share) * base.variance).sqrt())
     return normal(q.mean, (q.variance + width.square()).sqrt())
 
 
@@ -216,17 +221,24 @@ def base_prior(model: MultiTaskELBO) -> Distribution | None:
     return normal(base.loc.view(base.event_shape), base.log_scale.exp().view(base.event_shape))
 
 
+def base_in_the_mixture(model: MultiTaskELBO) -> Any:
+    """p_0(w), held fixed where own-data posteriors train it."""
+    base = base_prior(model)
+    if model.sources == "own" and model.prior.base is not None:
+        if model.prior.base.given == "learned":
+            return normal(base.mean.detach(), base.stddev.detach())
+    return base
+
+
 def kl_weights(
     model: MultiTaskELBO, current: Posteriors, others: list[Distribution], t: int, draws: Draws
 ) -> Tensor:
     """KL(q(w_t|D_t) || prior of task t)."""
     components = [others[k] for k in range(model.tasks) if k != t]
     log_weights = [draws.log_alpha[t][k] for k in range(model.tasks) if k != t]
-    base = base_prior(model)
+    base = base_in_the_mixture(model)
     if base is not None:
-        assert model.prior.base is not None
-        by_own_data = model.sources == "own" and model.prior.base.given == "learned"
-        components.append(normal(base.mean.detach(), base.stddev.detach()) if by_own_data else base)
+        components.append(base)
         log_weights.append(draws.log_alpha[t][-1])
     values = draws.kl_w[t] if draws.kl_w else None
     return kl_mixture(model.divergence, current.weights[t], components, log_weights, values)

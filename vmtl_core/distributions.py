@@ -203,6 +203,47 @@ def widen(dist: Distribution, width: Tensor) -> Distribution:
     return correlated(loc, wide, dist.event_shape)
 
 
+def relax(dist: Distribution, base: Distribution, width: Tensor) -> Distribution:
+    r"""The law of w = m_0 + rho (w' - m_0) + sqrt(1 - rho^2) s_0 noise, w' from a Gaussian `dist`.
+
+    Equation (11.16), for each coordinate, with $\rho = 1 / \sqrt{1 + \delta^2}$: what a draw from
+    the population N(m_0, s_0^2) tells of another whose correlation with it is rho. Whatever delta
+    is, w' from the population gives w from the population; `widen` gives a wider one.
+
+    Args:
+        dist: Normal, Independent Normal, MultivariateNormal or GaussianColumns, batch shape (K,).
+        base: the population: Normal, alone or inside Independent, batch shape (1,).
+        width: delta in units of s_0, scalar or of the event shape.
+
+    Raises:
+        ValueError: for any other family.
+    """
+    if isinstance(dist, Concatenated):
+        return Concatenated([relax(part, base, width) for part in dist.parts])
+    population = diagonal_gaussian(base)
+    if population is None:
+        raise ValueError(
+            "`transfer='stationary'` needs a Gaussian base prior with independent coordinates; got "
+            f"{type(base).__name__}: set `transfer='learned'` or None"
+        )
+    (centre,), (spread,) = population
+    flat = width.expand(dist.event_shape).reshape(-1)
+    rho = (1 + flat.square()).rsqrt()
+    noise = (flat * rho * spread).view(dist.event_shape)
+    parameters = diagonal_gaussian(dist)
+    if parameters is not None:
+        loc, scale = parameters
+        near = gaussian(centre + rho * (loc - centre), rho * scale, dist.event_shape)
+        return widen(near, noise)
+    full = full_gaussian(dist)
+    if full is None:
+        return widen(dist, noise)  # which says what it wants
+    loc, factor = full
+    centre, rho = (t.view(factor.shape[-1], -1).T for t in (centre, rho))
+    loc = centre + rho * (loc - centre)
+    return widen(correlated(loc, rho.unsqueeze(-1) * factor, dist.event_shape), noise)
+
+
 def as_batch(dists: Any, tasks: int, name: str) -> Distribution:
     """One Distribution of batch shape (T,) from one, or from a list of T of batch shape ()."""
     if not isinstance(dists, Distribution):

@@ -28,6 +28,7 @@ from vmtl_core.distributions import (
     example,
     gaussian,
     map_parameters,
+    relax,
     widen,
 )
 from vmtl_core.mixing import GumbelSoftmaxMixing, log_normal_density
@@ -131,7 +132,9 @@ class WeightsPrior(nn.Module):
         event_shape: shape of one task's w.
         base_prior: None, "standard", "learned" or a Distribution of batch shape ().
         transfer: delta; None for 0, a number above 0 to fix it, "learned" for one width per
-            coordinate of w.
+            coordinate of w. "stationary" learns it too, in units of p_0's standard deviation, and
+            draws w' towards p_0's mean so that the tasks stay as spread as p_0, (11.16); it needs
+            a base prior.
         own_sources: whether the sources are own-data posteriors, which fit a learned base prior;
             the mixture then gives it no gradient.
     """
@@ -149,29 +152,38 @@ class WeightsPrior(nn.Module):
         self.base = None if base_prior is None else BasePrior(base_prior, event_shape)
         self.mixing = GumbelSoftmaxMixing(tasks, base=self.base is not None)
         self.log_width: nn.Parameter | None = None
+        self.stationary = transfer == "stationary"
         if isinstance(transfer, str):
-            one_of("transfer", transfer, ("learned",))
-            self.log_width = nn.Parameter(torch.full(tuple(event_shape), math.log(0.3)))
+            one_of("transfer", transfer, ("learned", "stationary"))
+            require(
+                self.base is not None or not self.stationary,
+                "`transfer='stationary'` needs a `base_prior`; got base_prior=None: "
+                "set `transfer='learned'` or None",
+            )
+            start = 1.0 if self.stationary else 0.3
+            self.log_width = nn.Parameter(torch.full(tuple(event_shape), math.log(start)))
         elif transfer is not None:
             width = torch.tensor(math.log(positive_finite("transfer", transfer)))
             self.log_width = nn.Parameter(width, requires_grad=False)
 
     def width(self) -> Tensor | None:
-        """delta, shape of w or (), in units of w; None if there is no transfer width."""
+        """delta, shape of w or (), in units of w (stationary: of p_0's sd); None without one."""
         return None if self.log_width is None else self.log_width.exp()
 
     def components(self, sources: Distribution) -> Distribution:
-        """Sources (T,) widened by delta, then the base prior if there is one: (K,)."""
+        """What sources (T,) say of another task, then the base prior if there is one: (K,)."""
         found, wanted = tuple(sources.batch_shape), (self.mixing.tasks,)
         require(
             found == wanted, f"`sources` must have batch shape {wanted}, one a task; got {found}"
         )
         width = self.width()
-        wide = sources if width is None else widen(sources, width)
         if self.base is None:
-            return wide
+            return sources if width is None else widen(sources, width)
         fixed = self.own_sources and self.base.given == "learned"
-        return concatenate([wide, detach(self.base()) if fixed else self.base()])
+        base = detach(self.base()) if fixed else self.base()
+        if self.stationary and width is not None:
+            return concatenate([relax(sources, base, width), base])
+        return concatenate([sources if width is None else widen(sources, width), base])
 
     def anchor(self, event_shape: Sequence[int]) -> Distribution:
         """What own-data posteriors are fitted under: p_0, or N(0, I) without one; (1,)."""

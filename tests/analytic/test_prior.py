@@ -10,7 +10,7 @@ from torch.distributions import Gamma, Independent, Laplace, MultivariateNormal,
 
 import vmtl_core as vmtl
 from tests.stats import assert_frequencies, assert_mean, integral, line, plane
-from vmtl_core.distributions import widen
+from vmtl_core.distributions import relax, widen
 
 LOG_WEIGHTS = torch.tensor([[0.2, 0.8, 0.0], [0.5, 0.25, 0.25]], dtype=torch.float64).log()
 
@@ -166,3 +166,159 @@ def test_widened_draws() -> None:
     wide = widen(dist, torch.tensor(1.3))
     assert_mean(draws, wide.mean)
     assert_mean((draws - wide.mean).square(), wide.variance)
+
+
+DELTA = torch.tensor([0.5, 3.0], dtype=torch.float64)
+
+
+def population() -> Independent:
+    """p_0 of two weights, batch shape (1,)."""
+    return Independent(Normal(torch.tensor([[0.6, -1.0]]), torch.tensor([[0.8, 2.0]])), 1)
+
+
+def correlation() -> Tensor:
+    """rho of each weight."""
+    return 1 / (1 + DELTA**2).sqrt()
+
+
+def test_relaxed_density() -> None:
+    """(11.16) what w' says of w is the law of w given w' in the bivariate normal: integrate it."""
+    loc, scale = torch.tensor([[2.0, 0.3]]), torch.tensor([[0.4, 1.1]])
+    near = relax(Independent(Normal(loc, scale), 1), population(), DELTA)
+    points, step = line()
+    at = torch.tensor([-3.0, 0.0, 0.9, 2.5])
+    (centre,), (spread,) = population().mean, population().stddev
+    for d, rho in enumerate(correlation()):
+        joint = torch.stack([torch.stack([spread.new_ones(()), rho]), torch.stack([rho, rho**0])])
+        both = MultivariateNormal(centre[d].repeat(2), spread[d] ** 2 * joint)
+        grid = torch.stack(torch.broadcast_tensors(points[None], at[:, None]), -1)
+        marginal = Normal(centre[d], spread[d]).log_prob(points)
+        conditional = (both.log_prob(grid) - marginal).exp()
+        wanted = conditional @ Normal(loc[0, d], scale[0, d]).log_prob(points).exp() * step
+        one = Normal(near.mean[0, d], near.stddev[0, d])
+        torch.testing.assert_close(one.log_prob(at).exp(), wanted)
+
+
+def test_relaxed_draws() -> None:
+    """(11.16) draws of m_0 + rho (w' - m_0) + sqrt(1 - rho^2) s_0 noise have its moments."""
+    dist = Independent(Normal(torch.tensor([[2.0, 0.3]]), torch.tensor([[0.4, 1.1]])), 1)
+    rho, (centre,), (spread,) = correlation(), population().mean, population().stddev
+    noise = torch.randn(100_000, 1, 2) * spread * (1 - rho**2).sqrt()
+    draws = centre + rho * (dist.sample((100_000,)) - centre) + noise
+    near = relax(dist, population(), DELTA)
+    assert_mean(draws, near.mean)
+    assert_mean((draws - near.mean).square(), near.variance)
+
+
+def test_the_population_stays_as_it_is() -> None:
+    """(11.16) w' from p_0 gives w from p_0 for every delta; known tasks drawn from it do together."""
+    for delta in (0.0, 0.5, 1.0, 40.0):
+        same = relax(population(), population(), torch.tensor(delta))
+        torch.testing.assert_close(same.mean, population().mean)
+        torch.testing.assert_close(same.variance, population().variance)
+    tasks = population().sample((100_000,))[:, 0]
+    known = Independent(Normal(tasks, torch.full_like(tasks, 1e-6)), 1)
+    spread = relax(known, population(), DELTA)
+    draws = spread.sample()
+    assert_mean(draws, population().mean[0])
+    assert_mean((draws - population().mean[0]).square(), population().variance[0])
+
+
+def test_from_a_copy_to_the_base_prior() -> None:
+    """(11.16) delta 0 is the source itself, a large delta p_0; near 0 `widen` by delta s_0."""
+    dist = Independent(Normal(torch.tensor([[2.0, 0.3]]), torch.tensor([[0.4, 1.1]])), 1)
+    copy = relax(dist, population(), torch.tensor(0.0))
+    torch.testing.assert_close(copy.mean, dist.mean)
+    torch.testing.assert_close(copy.variance, dist.variance)
+    far = relax(dist, population(), torch.tensor(1e6))
+    torch.testing.assert_close(far.mean, population().mean, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(far.variance, population().variance)
+    small = relax(dist, population(), torch.tensor(0.01))
+    wide = widen(dist, 0.01 * population().stddev[0])
+    torch.testing.assert_close(small.variance, wide.variance, atol=0, rtol=1e-3)
+
+
+@pytest.mark.parametrize("event", [(2,), (2, 3)], ids=["vector", "matrix"])
+def test_relaxed_covariances(event: tuple[int, ...]) -> None:
+    """(11.16) R S R + (1 - rho^2) v_0 for each column, from torch's own matrices."""
+    torch.manual_seed(2)
+    weights = vmtl.GaussianWeights(4, event, covariance="full")
+    with torch.no_grad():
+        for parameter in weights.parameters():
+            parameter.normal_()
+    base = Independent(Normal(torch.randn(1, *event), 0.5 + torch.rand(1, *event)), len(event))
+    delta = torch.rand(event) + 0.2
+    source: Any = weights()
+    found: Any = relax(source, base, delta)
+    columns = event[1] if len(event) == 2 else 1
+    for j in range(columns):
+        pick = (lambda q: q.columns) if len(event) == 2 else (lambda q: q)
+        old, new = pick(source), pick(found)
+        if len(event) == 2:
+            old = MultivariateNormal(old.loc[:, j], old.covariance_matrix[:, j])
+            new = MultivariateNormal(new.loc[:, j], new.covariance_matrix[:, j])
+        width = delta[:, j] if len(event) == 2 else delta
+        centre = base.mean[0, :, j] if len(event) == 2 else base.mean[0]
+        variance = base.variance[0, :, j] if len(event) == 2 else base.variance[0]
+        rho = torch.diag(1 / (1 + width**2).sqrt())
+        rest = torch.diag((1 - rho.diagonal() ** 2) * variance)
+        torch.testing.assert_close(new.mean, centre + (old.mean - centre) @ rho)
+        wanted = rho @ old.covariance_matrix @ rho + rest
+        torch.testing.assert_close(new.covariance_matrix, wanted)
+
+
+def test_relaxed_mixed_families() -> None:
+    """(11.16) each family as alone; what isn't Gaussian is refused."""
+    parts = [
+        Independent(Normal(torch.ones(2, 2), 0.5), 1),
+        MultivariateNormal(torch.zeros(1, 2), torch.eye(2)),
+    ]
+    both = relax(vmtl.Concatenated(parts), population(), DELTA)
+    alone = [relax(part, population(), DELTA) for part in parts]
+    torch.testing.assert_close(both.mean, torch.cat([one.mean for one in alone]))
+    torch.testing.assert_close(both.variance, torch.cat([one.variance for one in alone]))
+    with pytest.raises(ValueError, match="widens Gaussian posteriors only"):
+        relax(Independent(Laplace(torch.zeros(1, 2), 1.0), 1), population(), DELTA)
+    with pytest.raises(ValueError, match="needs a Gaussian base prior with independent"):
+        relax(parts[0], Independent(Laplace(torch.zeros(1, 2), 1.0), 1), DELTA)
+
+
+@pytest.mark.parametrize("sources", ["own", "joint"])
+def test_stationary_prior_of_the_model_is_the_formula(sources: str) -> None:
+    """(2.4) with (11.16), written out in loops; own sources hold p_0 fixed inside the mixture."""
+    torch.manual_seed(0)
+    model = vmtl.MultiTaskELBO(
+        vmtl.LinearGaussian(), vmtl.GaussianWeights(3, ()), task_sizes=[2, 2, 2],
+        sources=sources, transfer="stationary",
+    )  # fmt: skip
+    bundle = model.own if sources == "own" else model.posteriors
+    assert bundle is not None
+    assert model.prior.base is not None
+    mean, sd, delta, m, s = [-1.0, 0.0, 2.0], [0.1, 0.5, 1.5], 0.7, 0.4, 1.3
+    with torch.no_grad():
+        bundle.weights.loc.copy_(torch.tensor(mean))
+        bundle.weights.log_scale.copy_(torch.tensor(sd).log())
+        model.prior.base.loc.fill_(m)
+        model.prior.base.log_scale.fill_(math.log(s))
+        model.prior.log_width.fill_(math.log(delta))
+        model.prior.mixing.logits.normal_()
+    logits, points = model.prior.mixing.logits, torch.linspace(-3, 3, 7)
+    found = model.weights_prior().log_prob(points[:, None]).exp()
+    rho = 1 / math.sqrt(1 + delta**2)
+    for t in range(3):
+        total = logits[t, 3].exp() + sum(logits[t, k].exp() for k in range(3) if k != t)
+        density = logits[t, 3].exp() / total * Normal(m, s).log_prob(points).exp()
+        for k in range(3):
+            if k != t:
+                spread = math.sqrt(rho**2 * sd[k] ** 2 + (1 - rho**2) * s**2)
+                one = Normal(m + rho * (mean[k] - m), spread).log_prob(points).exp()
+                density = density + logits[t, k].exp() / total * one
+        torch.testing.assert_close(found[:, t], density)
+    components = model.prior.components(bundle.q_weights())
+    components.log_prob(torch.zeros(4)).sum().backward()
+    gradients = [p.grad for p in model.prior.base.parameters()]
+    if sources == "own":
+        assert gradients == [None, None]
+    else:
+        assert all(g is not None and g.abs().sum() > 0 for g in gradients)
+    assert model.prior.log_width.grad.abs().sum() > 0

@@ -74,10 +74,11 @@ def build(latents: bool, **options: Any) -> vmtl.MultiTaskELBO:
 @pytest.mark.parametrize("divergence", DIVERGENCES)
 @pytest.mark.parametrize("sources", ["own", "previous", "joint"])
 def test_equals_the_loops(sources: str, divergence: str, latents: bool) -> None:
-    """(5.1), (5.4), (5.5), (5.6) in every combination of the constructor's choices."""
-    for base_prior, transfer in product(
-        (None, "standard", "learned", GIVEN), (None, "learned", 0.4)
-    ):
+    """(5.1), (5.4), (5.5), (5.6), (11.16) in every combination of the constructor's choices."""
+    choices = product((None, "standard", "learned", GIVEN), (None, "learned", 0.4, "stationary"))
+    for base_prior, transfer in choices:
+        if base_prior is None and transfer == "stationary":
+            continue
         model = build(
             latents,
             sources=sources,
