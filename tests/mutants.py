@@ -292,6 +292,32 @@ def narrowed(dist, width: Tensor):
     return same_shape(dist, width.expand_as(dist.stddev))
 
 
+def noise_of_the_population(dist, base, width: Tensor):
+    """Noise of s_0 in the place of sqrt(1 - rho^2) s_0."""
+    (centre,), (spread,) = base.mean, base.stddev
+    rho = (1 + width.square()).rsqrt()
+    moved = centre + rho * (dist.mean - centre)
+    return replaced(dist, moved, torch.hypot(rho * dist.stddev, spread))
+
+
+def drawn_to_zero(dist, base, width: Tensor):
+    """Drawn back towards 0, and not towards m_0."""
+    rho = (1 + width.square()).rsqrt()
+    noise = width * rho * base.stddev[0]
+    return replaced(dist, rho * dist.mean, torch.hypot(rho * dist.stddev, noise))
+
+
+def never_drawn_back(dist, base, width: Tensor):
+    """The width of (2.6) in units of s_0, and no step back."""
+    return distributions.widen(dist, width * base.stddev[0])
+
+
+def replaced(dist, loc: Tensor, scale: Tensor):
+    """A diagonal Gaussian of the event shape of `dist`."""
+    count = len(loc)
+    return gaussian(loc.reshape(count, -1), scale.reshape(count, -1), dist.event_shape)
+
+
 def base_widened_too(self: WeightsPrior, sources):
     plain, width = self.base, self.width()
     whole = sources if plain is None else priors.concatenate([sources, plain()])
@@ -836,6 +862,24 @@ MUTANTS = [
         test_prior.test_widened_draws,
         test_prior.test_widen_adds_the_variance_coordinate_by_coordinate,
         test_prior.test_prior_of_the_model_is_the_formula,
+    ),
+    *(
+        mutant(
+            name,
+            {"vmtl_core.priors:relax": wrong, "tests.analytic.test_prior:relax": wrong},
+            test_prior.test_relaxed_density,
+            test_prior.test_relaxed_draws,
+            test_prior.test_the_population_stays_as_it_is,
+            (
+                test_prior.test_stationary_prior_of_the_model_is_the_formula,
+                {"sources": "own"},
+            ),
+        )
+        for name, wrong in (
+            ("noise of the whole population", noise_of_the_population),
+            ("drawn towards zero", drawn_to_zero),
+            ("never drawn back", never_drawn_back),
+        )
     ),
     mutant(
         "the base prior widened too",

@@ -224,10 +224,10 @@ def base_prior(model: MultiTaskELBO) -> Distribution | None:
 def base_in_the_mixture(model: MultiTaskELBO) -> Any:
     """p_0(w), held fixed where own-data posteriors train it."""
     base = base_prior(model)
-    if model.sources == "own" and model.prior.base is not None:
-        if model.prior.base.given == "learned":
-            return normal(base.mean.detach(), base.stddev.detach())
-    return base
+    if base is None or model.prior.base is None:
+        return None
+    by_own_data = model.sources == "own" and model.prior.base.given == "learned"
+    return normal(base.mean.detach(), base.stddev.detach()) if by_own_data else base
 
 
 def kl_weights(

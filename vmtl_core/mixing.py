@@ -151,7 +151,7 @@ class GumbelSoftmaxMixing(nn.Module):
         return gumbel_softmax(logits, temperature, generator).mean(0)
 
     def log_hyperprior(self) -> Tensor:
-        """Sum over the admitted entries of log N(log pi; its start, 1), a scalar."""
+        """Sum over the admitted entries of log N(logit; its start, 1), a scalar."""
         away = (self.logits - self.start).masked_fill(self.excluded, 0.0)
         return log_normal_density(away, entries=away.numel() - self.tasks)
 

@@ -202,8 +202,8 @@ class WeightsPrior(nn.Module):
     def log_hyperprior(self) -> Tensor:
         r"""Log density of the weak hyperpriors on whatever is learned here, a scalar.
 
-        Equation (5.6): N(0, 1) on m_0, on log delta and on log pi about its start; Exponential(1)
-        on the variance v_0. All as densities of logarithms where they are of scales: a density on
+        Equation (5.6): N(0, 1) on m_0, on log delta and on the logits about their start;
+        Exponential(1) on the variance v_0. All as densities of logarithms where they are of scales: a density on
         the sd itself (half-normal, say) lets it fall to zero, where every task is its own prior's
         mean.
         """

@@ -16,6 +16,7 @@ SPOT_CHECKS = [
     ("inverted digits", "shared trunk", 3),
     ("rotated digits", "VMTL, default", 5),
     ("rotated digits", "VMTL, full covariance", 6),
+    ("clusters, sd 0.5", "VMTL, stationary", 3),
 ]
 
 

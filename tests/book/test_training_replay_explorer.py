@@ -71,11 +71,15 @@ def test_the_fits_of_the_grid_differ(recording: dict[str, Any]) -> None:
     assert len(set(last)) == 9
 
 
-def test_the_numbers_shown_are_those_of_the_model(few: MultiTaskData) -> None:
+@pytest.mark.parametrize("transfer", ["learned", "stationary"])
+@pytest.mark.parametrize("sources", ["own", "joint"])
+def test_the_numbers_shown_are_those_of_the_model(
+    few: MultiTaskData, sources: str, transfer: str
+) -> None:
     """phi, KL, prior density from rounded numbers against the fitted model, base and width learned."""
-    model = make_model(few, "exponential", "own", LAST)
+    model = make_model(few, "exponential", sources, LAST, transfer=transfer)
     vmtl.fit(model, few.x, few.y, few.task, LAST, lr=0.1, progress=False)
-    run = record_run(few, "exponential", "own", steps=STEPS)
+    run = record_run(few, "exponential", sources, steps=STEPS, transfer=transfer)
     names: dict[str, Any] = {"tasks": few.task_names, "inputs": few.input_names}
     widget = TrainingReplay(**names, steps=STEPS, runs=[run])
     assert widget.step == LAST

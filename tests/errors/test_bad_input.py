@@ -18,6 +18,7 @@ from torch.distributions import (
     Distribution,
     Gamma,
     Independent,
+    Laplace,
     LogNormal,
     MultivariateNormal,
     Normal,
@@ -263,6 +264,16 @@ CONSTRUCTOR: list[Row] = [
     ("transfer of zero", lambda: model(transfer=0), ["`transfer`", "> 0", "got 0"]),
     ("transfer of NaN", lambda: model(transfer=NAN), ["`transfer`", "> 0", "got nan"]),
     ("infinite transfer", lambda: model(transfer=INF), ["`transfer`", "finite", "got inf"]),
+    (
+        "stationary without a base",
+        lambda: model(transfer="stationary", base_prior=None),
+        ["`transfer='stationary'`", "`base_prior`", "got base_prior=None"],
+    ),
+    (
+        "stationary under a Laplace base",
+        lambda: run(transfer="stationary", base_prior=Independent(Laplace(torch.zeros(2), 1.0), 1)),
+        ["`transfer='stationary'`", "Gaussian base prior", "got Independent|got Laplace"],
+    ),
     (
         "transfer of Gammas",
         lambda: run(weights=Free(lambda: Independent(Gamma(torch.ones(2, 2), 1.0), 1))),

@@ -174,6 +174,11 @@ def full_covariance(
     return _variational(train, test, seed, steps, covariance="full")
 
 
+def stationary(train: MultiTaskData, test: MultiTaskData, seed: int, steps: int) -> Distribution:
+    """Full covariances, and a transfer that leaves the population as it is, (11.16)."""
+    return _variational(train, test, seed, steps, covariance="full", transfer="stationary")
+
+
 def paper(train: MultiTaskData, test: MultiTaskData, seed: int, steps: int) -> Distribution:
     """`MultiTaskELBO.paper`: previous posteriors, sampled KL."""
     return _variational(train, test, seed, steps, paper=True, divergence_samples=2)
@@ -225,6 +230,7 @@ METHODS: dict[str, Method] = {
     "VMTL, convex": convex,
     "VMTL, default": default,
     "VMTL, full covariance": full_covariance,
+    "VMTL, stationary": stationary,
     "shared trunk": trunk,
     "VMTL-AC": amortised,
     "VMTL, encoders": encoders,

@@ -64,7 +64,7 @@ def echo_chamber(
         bottom.axhline(pooled_sd, color=BLACK, ls="--", lw=1)
         bottom.set(xlabel="step", ylim=(0, None))
     axes[0, 0].text(1.05, 1.25, "no shrinkage", color="0.4", rotation=38, ha="center", fontsize=8)
-    axes[0, 0].set_ylabel("of posterior means")
+    axes[0, 0].set_ylabel("distance of posterior means")
     axes[1, 0].set_ylabel("posterior sd at 0.8")
     plt.close(figure)
     return figure

@@ -164,25 +164,17 @@ def prior_of(
     """One school's prior for single weights: its parts, the whole, and the posterior.
 
     Args:
-        model: a fitted model with own-data sources, base prior and transfer width.
+        model: a fitted model with a base prior.
         task: the school.
         coordinates: title -> which weight.
         unit: points of the test for a weight of 1.
     """
     figure, axes = canvas(1, len(coordinates), (3.9, 3.0))
-    sources, q, width, base = (
-        model.source_weights(),
-        model.q_weights(),
-        model.prior.width(),
-        model.prior.base,
-    )
-    assert width is not None and base is not None  # noqa: PT018
+    q, components = model.q_weights(), model.prior.components(model.source_weights())
     alpha = model.alpha()[task]
     for axis, (title, d) in zip(axes[0], coordinates.items(), strict=True):
         with torch.no_grad():
-            means = torch.cat([sources.mean[:, d], base().mean[:, d]]) * unit
-            wide = torch.hypot(sources.stddev[:, d], width.expand(sources.event_shape)[d])
-            sds = torch.cat([wide, base().stddev[:, d]]) * unit
+            means, sds = components.mean[:, d] * unit, components.stddev[:, d] * unit
             centre, spread = means[-1], 4 * sds[-1]
             grid = torch.linspace(float(centre - spread), float(centre + spread), 300)
             each = Normal(means, sds).log_prob(grid[:, None]).exp() * alpha

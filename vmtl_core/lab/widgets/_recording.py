@@ -104,8 +104,8 @@ def record_run(
     Returns:
         schedule, sources, and for each recorded step, rounded to 4 significant digits: alpha
         (T·K numbers), mean, sd (T·D) of the posteriors, source_mean, source_sd (T·D) of the own-data
-        posteriors, base_mean, base_sd (D), width (D), None where there is none; terms, name ->
-        one number a step. With `show`, T counts these tasks, alpha has one column for the sum of the
+        posteriors, or of any sources after a stationary transfer; base_mean, base_sd (D), width (D)
+        to be added to the sources; None where there is none; terms, name -> one number a step. With `show`, T counts these tasks, alpha has one column for the sum of the
         others before that of the base prior, and rest holds what `rest_of` gives.
     """
     model = make_model(data, schedule, sources, max(steps), intercept, **options)
@@ -168,9 +168,12 @@ def rest_of(model: MultiTaskELBO, part: list[int], hidden: list[int]) -> Tensor:
 
 def _everything(model: MultiTaskELBO) -> dict[str, Tensor | None]:
     mean, sd = _moments(model.q_weights())
-    own = _moments(model.source_weights()) if model.sources == "own" else (None, None)
+    sources, width = model.source_weights(), model.prior.width()
+    own = _moments(sources) if model.sources == "own" else (None, None)
     base = (None, None) if model.prior.base is None else _moments(model.prior.base())
-    width = model.prior.width()
+    if model.prior.stationary:
+        own_mean, own_sd = _moments(model.prior.components(sources))
+        own, width = (own_mean[: len(mean)], own_sd[: len(mean)]), None
     return {
         "alpha": model.alpha(),
         "mean": mean,

@@ -59,8 +59,9 @@ def draw(widget: "TrainingReplay", settings: Sequence[tuple[int, int]]) -> Figur
 
 def _heat_map(axis: Any, widget: "TrainingReplay") -> None:
     phi = widget.phi
-    columns = [name.replace(" ", "\n", 1) if len(name) > 7 else name for name in widget.columns]
-    many = len(columns) > 5
+    many = len(widget.columns) > 5
+    names = _without_shared_word(widget.columns, widget.tasks) if many else widget.columns
+    columns = [name.replace(" ", "\n", 1) if len(name) > 7 else name for name in names]
     axis.imshow(phi.numpy(), cmap="Blues", vmin=0, vmax=1.15)
     for t, row in enumerate(phi.tolist()):
         for k, value in enumerate(row):
@@ -78,6 +79,13 @@ def _heat_map(axis: Any, widget: "TrainingReplay") -> None:
     shown = widget.runs[widget.run]
     title = f"τ {shown['schedule']}, sources {shown['sources']}\nstep {widget.step}: φ"
     axis.set_title(title, fontsize=10)
+
+
+def _without_shared_word(columns: Sequence[str], tasks: Sequence[str]) -> list[str]:
+    """ "traveller 7" as "7" where all tasks begin with the same word."""
+    first = tasks[0].partition(" ")[0] + " "
+    shared = all(name.startswith(first) for name in tasks)
+    return [name.removeprefix(first) if shared else name for name in columns]
 
 
 def _ellipses(axis: Any, widget: "TrainingReplay") -> None:
