@@ -2,7 +2,6 @@
 
 - A `\\tag{7.1}` equation gets the anchor `eq-7-1`, and keeps its tag: Sphinx would wrap one that has
   several lines in `split`, where MathJax allows no tag.
-- The Colab badge, a picture from Google's server in a notebook, is a local file in the book.
 - Thebe, which would fetch a live kernel's scripts from a CDN and which we do not use, is left out.
 - The theme's source maps are left out of the site, and `light_pages` makes its pages lighter.
 - A docstring may hold `$$ ... $$` and `$ ... $`, as the chapters do, and a shape `(*batch, T)`.
@@ -18,8 +17,6 @@ from sphinx.transforms import SphinxTransform
 
 TAG = re.compile(r"\\tag\{(\d+)\.(\d+[a-z]?)\}")
 LONE_STAR = re.compile(r"(?<![\w*\\`])\*(?=\w)(?![^*\n]*\w\*)")
-REMOTE_BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
-LOCAL_BADGE = "/_static/colab-badge.svg"
 
 
 class TaggedEquations(SphinxTransform):
@@ -34,17 +31,6 @@ class TaggedEquations(SphinxTransform):
                 block["ids"].append(f"eq-{found[1]}-{found[2]}")
                 block["nowrap"] = True
                 block.children = [nodes.Text(rf"\[{tex}\]")]
-
-
-class LocalBadge(SphinxTransform):
-    """Show the Colab badge from this site."""
-
-    default_priority = 10
-
-    def apply(self, **kwargs: Any) -> None:
-        for image in self.document.findall(nodes.image):
-            if image["uri"] == REMOTE_BADGE:
-                image["uri"] = LOCAL_BADGE
 
 
 def without_thebe(
@@ -82,7 +68,6 @@ def without_source_maps(app: Sphinx, exception: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     app.setup_extension("light_pages")
     app.connect("build-finished", without_source_maps, priority=900)
-    app.add_transform(LocalBadge)
     app.add_transform(TaggedEquations)
     app.connect("html-page-context", without_thebe, priority=900)
     app.connect("autodoc-process-docstring", docstring_mathematics, priority=100)

@@ -4,8 +4,8 @@
 
 Repeats `vmtl_core.lab.accuracy.run` over sets, methods and ten splits, and writes a row each to
 `vmtl_core/lab/data/results/accuracy.csv`, which the chapters read. Each row is saved at once: a
-stopped run goes on where it stopped. To start afresh, delete the file or take `--output`. About
-three and a half hours on one core, half of it for the thousand schools of chem97.
+stopped run goes on where it stopped. To start afresh, delete the file or take `--output`. About two
+hours on one core.
 """
 
 import argparse

@@ -93,7 +93,7 @@ class MultiTaskELBO(nn.Module):
             "joint": the others' current q, gradients and all.
         base_prior: None, "standard", "learned" or a Distribution; see `BasePrior`. With one, the
             prior of z gets a component N(0, I) too.
-        transfer: None, "learned" or a number; see `WeightsPrior`.
+        transfer: "learned", "stationary", a number or None; see `WeightsPrior`.
         divergence: how KL(q(w) || prior) and KL(q(z) || prior) are computed; see `kl_to_mixture`.
         weight_samples, latent_samples: M and L, all M x L pairs are used.
         divergence_samples: samples of divergence="monte_carlo".

@@ -203,9 +203,9 @@ class WeightsPrior(nn.Module):
         r"""Log density of the weak hyperpriors on whatever is learned here, a scalar.
 
         Equation (5.6): N(0, 1) on m_0, on log delta and on the logits about their start;
-        Exponential(1) on the variance v_0. All as densities of logarithms where they are of scales: a density on
-        the sd itself (half-normal, say) lets it fall to zero, where every task is its own prior's
-        mean.
+        Exponential(1) on the variance v_0. Those of delta and v_0 are densities of a logarithm,
+        the parameter that is fitted: as a density of the sd itself (half-normal, say) it lets v_0
+        fall to zero, where every task is its own prior's mean.
         """
         total = self.mixing.log_hyperprior()
         if self.base is not None:

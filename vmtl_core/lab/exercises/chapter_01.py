@@ -152,7 +152,7 @@ EXERCISES = [
         number="1.2",
         title="After the M-step",
         solution="b",
-        hint="Which of the two curves of the right panel depends on σ through the posterior?",
+        hint="By (1.4) the gap is KL(q || posterior). Which of these two did the M-step change?",
         mistakes=[
             Mistake(
                 "a",
@@ -235,6 +235,18 @@ EXERCISES = [
                 "that is the sum over draws; (1.7) is an expectation, so take the mean.",
                 lambda f, w, m, s: (f * (w - m) / s**2).sum(),
             ),
+            Mistake(
+                "mean of the others subtracted",
+                "you subtract the mean of f over the other draws. That is unbiased too, and as a "
+                "rule less noisy, but the bare (1.7) was asked for.",
+                lambda f, w, m, s: ((f - (f.sum() - f) / (len(f) - 1)) * (w - m) / s**2).mean(),
+            ),
+            Mistake(
+                "mean of all subtracted",
+                "you subtract the mean of f over all draws. It contains the draw itself, so the "
+                "estimate is (1 - 1/S) times (1.7) in expectation; the bare (1.7) was asked for.",
+                lambda f, w, m, s: ((f - f.mean()) * (w - m) / s**2).mean(),
+            ),
         ],
     ),
     Exercise(
@@ -265,6 +277,12 @@ EXERCISES = [
                 "one minus correlation",
                 "the variance that is left is 1 - ρ², not 1 - ρ, and its root is asked for.",
                 math.sqrt(0.2),
+            ),
+            Mistake(
+                "one minus correlation, no root",
+                "the variance that is left is 1 - ρ², not 1 - ρ, and the standard deviation is its "
+                "root.",
+                0.2,
             ),
         ],
     ),

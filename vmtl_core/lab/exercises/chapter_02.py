@@ -33,6 +33,12 @@ def _own_included(w: Tensor, t: int, means: Tensor, scales: Tensor, logits: Tens
     return (logits[t].log_softmax(-1) + each).logsumexp(-1)
 
 
+def _not_renormalised(w: Tensor, t: int, means: Tensor, scales: Tensor, logits: Tensor) -> Tensor:
+    keep = torch.arange(len(means)) != t
+    each = Normal(means, scales).log_prob(w).sum(-1)
+    return (logits[t].log_softmax(-1) + each)[keep].logsumexp(-1)
+
+
 def _mean_of_logs(w: Tensor, t: int, means: Tensor, scales: Tensor, logits: Tensor) -> Tensor:
     keep = torch.arange(len(means)) != t
     each = Normal(means, scales).log_prob(w).sum(-1)
@@ -83,6 +89,12 @@ EXERCISES = [
                 "task t is among its own sources. The prior (2.4) is p(w | D_-t): with D_t in it the "
                 "task's data are counted twice (2.7).",
                 _own_included,
+            ),
+            Mistake(
+                "not renormalised",
+                "you leave task t out after the softmax, so that the weights of (2.4) sum to less "
+                "than 1. Leave it out before: softmax over the other tasks only.",
+                _not_renormalised,
             ),
             Mistake(
                 "logits transposed",

@@ -92,6 +92,18 @@ EXERCISES = [
                 lambda log_pi, u, tau: torch.softmax(log_pi / tau, -1) + gumbel(u),
             ),
             Mistake(
+                "noise on pi",
+                "you add the noise to pi. (3.3) adds it to log pi; with pi in its place the source k "
+                "wins with probability softmax(pi)_k, not pi_k.",
+                lambda log_pi, u, tau: torch.softmax((log_pi.exp() + gumbel(u)) / tau, -1),
+            ),
+            Mistake(
+                "no noise",
+                "that is softmax(log pi / tau), without any Gumbel noise: the same for every draw. "
+                "(3.3) adds the noise to log pi.",
+                lambda log_pi, u, tau: torch.softmax(log_pi / tau, -1),
+            ),
+            Mistake(
                 "temperature on log pi only",
                 "you divide log pi by the temperature and then add the noise. (3.3) divides the sum "
                 "of both; otherwise a low temperature makes the weights certain of the likeliest "
@@ -145,6 +157,12 @@ EXERCISES = [
                 "you put Gumbel noise on one source only. Both get it in (3.3), and the difference "
                 "of two Gumbel variables is logistic.",
                 with_one_gumbel,
+            ),
+            Mistake(
+                "the other source",
+                "that is E[alpha_2], the expected weight of the other source. The argument of (3.4b) "
+                "is log(pi_1 / pi_2), with pi_1 on top.",
+                lambda log_odds, tau: 1 - solution_3_2(log_odds, tau),
             ),
             Mistake(
                 "cold noise",

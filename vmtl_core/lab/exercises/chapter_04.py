@@ -65,7 +65,7 @@ EXERCISES = [
         solution=math.log(2),
         tolerance=5e-3,
         hint="Where q has its mass, the far component's density is as good as zero. What is left of "
-        "log(a_1 p_1(w) + a_2 p_2(w)) there, when p_1 = q?",
+        "log(a_1 p_1(w) + a_2 p_2(w)) there, when p_2 = q?",
         mistakes=[
             Mistake(
                 "component",
@@ -75,7 +75,7 @@ EXERCISES = [
             ),
             Mistake(
                 "convex",
-                "that is the sum of a KL, the upper bound of (4.3), not the KL to the mixture.",
+                "that is sum_k a_k KL_k, the upper bound of (4.3), not the KL to the mixture.",
                 25.0,
             ),
             Mistake(
@@ -84,7 +84,14 @@ EXERCISES = [
                 "mixture has no mass there.",
                 0.5 * (2 + 50 - 1 - math.log(2)),
             ),
-            Mistake("sign", "that is log a_1. A KL, here (4.1), is never negative.", -math.log(2)),
+            Mistake(
+                "far component",
+                "that is the KL to the other component. Where q has its mass, the mixture (4.1) is "
+                "as good as made of the near one alone.",
+                50.0,
+            ),
+            Mistake("bits", "that is the KL in bits, log2(2). In nats it is log(2).", 1.0),
+            Mistake("sign", "that is log a_2. A KL, here (4.1), is never negative.", -math.log(2)),
         ],
     ),
     Exercise(
@@ -97,7 +104,7 @@ EXERCISES = [
         mistakes=[
             Mistake(
                 "convex",
-                "that is the sum of a KL, the upper bound of (4.3). It is never below (4.4).",
+                "that is sum_k a_k KL_k, the upper bound of (4.3). It is never below (4.4).",
                 lambda kl, log_weights: (log_weights.exp() * kl).sum(-1),
             ),
             Mistake(
@@ -187,16 +194,31 @@ EXERCISES = [
             ),
             Mistake(
                 "mean of logs",
-                "you averaged the log densities of the components. That estimates the sum of a KL, "
+                "you averaged the log densities of the components. That estimates sum_k a_k KL_k, "
                 "the upper bound of (4.3), not the KL to the mixture.",
                 lambda w, q, components, log_weights: (
                     q.log_prob(w) - (log_weights.exp() * components.log_prob(w[..., None])).sum(-1)
                 ).mean(0),
             ),
             Mistake(
+                "weights left out",
+                "you added up the densities without the weights. (4.2) adds log a_k to log p_k "
+                "before the logsumexp.",
+                lambda w, q, components, log_weights: (
+                    q.log_prob(w) - components.log_prob(w[..., None]).logsumexp(-1)
+                ).mean(0),
+            ),
+            Mistake(
+                "summed over the draws",
+                "you summed over the draws. (4.2) is their mean: the sum grows with S.",
+                lambda w, q, components, log_weights: (
+                    q.log_prob(w) - log_mixture(w, components, log_weights)
+                ).sum(0),
+            ),
+            Mistake(
                 "log q left out",
-                "log q(w) is missing. Without it you have the cross entropy; (4.2) subtracts it from "
-                "log q, since KL is cross entropy minus entropy.",
+                "log q(w) is missing. Without it you have the cross entropy; KL is cross entropy minus "
+                "entropy, and the mean of log q(w) in (4.2) is minus the entropy.",
                 lambda w, q, components, log_weights: (
                     -log_mixture(w, components, log_weights).mean(0)
                 ),

@@ -108,6 +108,94 @@ def precision_11_2(means: Tensor, squares: Tensor, width: float) -> Tensor:
     return torch.stack([mean, 1 / variance])
 
 
+def stub_11_5(mean: Tensor, sd: Tensor, centre: float, spread: float, delta: float) -> Tensor:
+    """Mean and sd of w_1, stacked, (2, K), from those of K sources of w_3: (11.17) twice.
+
+    `mean` and `sd` have shape (K,); the population is N(centre, spread^2); delta is in units of spread.
+    """
+    raise NotImplementedError("your code here")
+
+
+def solution_11_5(mean: Tensor, sd: Tensor, centre: float, spread: float, delta: float) -> Tensor:
+    """Mean and sd of w_1, stacked, (2, K), from those of K sources of w_3: (11.17) twice.
+
+    `mean` and `sd` have shape (K,); the population is N(centre, spread^2); delta is in units of spread.
+    """
+    rho = 1 / (1 + delta**2)  # of w_1 and w_3; one step has the root of it
+    variance = (rho * sd) ** 2 + (1 - rho**2) * spread**2
+    return torch.stack([centre + rho * (mean - centre), variance.sqrt()])
+
+
+def cases_11_5() -> list[tuple[Tensor, Tensor, float, float, float]]:
+    return [
+        (torch.randn(3), 0.2 + torch.rand(3), centre, spread, delta)
+        for centre, spread, delta in ((0.7, 0.6, 0.3), (-1.2, 1.5, 0.6), (2.0, 2.5, 0.9))
+    ]
+
+
+def steps_11_5(
+    mean: Tensor, sd: Tensor, centre: float, rho: float, kept: float, noise: float, count: int = 2
+) -> Tensor:
+    variance = sd**2
+    for _ in range(count):
+        mean, variance = centre + rho * (mean - centre), kept * variance + noise
+    return torch.stack([mean, variance.sqrt()])
+
+
+def relaxed_11_5(rho: float, spread: float) -> tuple[float, float, float]:
+    return rho, rho**2, (1 - rho**2) * spread**2
+
+
+def once_11_5(mean: Tensor, sd: Tensor, centre: float, spread: float, delta: float) -> Tensor:
+    return steps_11_5(mean, sd, centre, *relaxed_11_5((1 + delta**2) ** -0.5, spread), count=1)
+
+
+def no_step_back_11_5(
+    mean: Tensor, sd: Tensor, centre: float, spread: float, delta: float
+) -> Tensor:
+    return steps_11_5(mean, sd, centre, 1.0, 1.0, (delta * spread) ** 2)
+
+
+def widths_add_11_5(mean: Tensor, sd: Tensor, centre: float, spread: float, delta: float) -> Tensor:
+    rho = (1 + 2 * delta**2) ** -0.5
+    return steps_11_5(mean, sd, centre, *relaxed_11_5(rho, spread), count=1)
+
+
+def no_root_11_5(mean: Tensor, sd: Tensor, centre: float, spread: float, delta: float) -> Tensor:
+    return steps_11_5(mean, sd, centre, *relaxed_11_5(1 / (1 + delta**2), spread))
+
+
+def delta_is_rho_11_5(
+    mean: Tensor, sd: Tensor, centre: float, spread: float, delta: float
+) -> Tensor:
+    return steps_11_5(mean, sd, centre, *relaxed_11_5(delta, spread))
+
+
+def to_zero_11_5(mean: Tensor, sd: Tensor, centre: float, spread: float, delta: float) -> Tensor:
+    return solution_11_5(mean, sd, 0.0, spread, delta)
+
+
+def whole_noise_11_5(
+    mean: Tensor, sd: Tensor, centre: float, spread: float, delta: float
+) -> Tensor:
+    square = 1 / (1 + delta**2)
+    return steps_11_5(mean, sd, centre, square**0.5, square, spread**2)
+
+
+def not_shrunk_11_5(mean: Tensor, sd: Tensor, centre: float, spread: float, delta: float) -> Tensor:
+    square = 1 / (1 + delta**2)
+    return steps_11_5(mean, sd, centre, square**0.5, 1.0, (1 - square) * spread**2)
+
+
+def no_units_11_5(mean: Tensor, sd: Tensor, centre: float, spread: float, delta: float) -> Tensor:
+    return solution_11_5(mean, sd, centre, 1.0, delta)
+
+
+def variance_11_5(mean: Tensor, sd: Tensor, centre: float, spread: float, delta: float) -> Tensor:
+    found, its_sd = solution_11_5(mean, sd, centre, spread, delta)
+    return torch.stack([found, its_sd**2])
+
+
 EXERCISES = [
     Exercise(
         number="11.1",
@@ -252,6 +340,68 @@ EXERCISES = [
                 "the prior's weights alpha say whom a task listens to. With two tasks they are 1 with "
                 "or without an echo.",
                 "d",
+            ),
+        ],
+    ),
+    Exercise(
+        number="11.5",
+        title="Hearsay",
+        stub=stub_11_5,
+        solution=solution_11_5,
+        cases=cases_11_5,
+        hint="Put the mean and the variance of (11.17) into (11.17) once more. Which correlation do w_1 "
+        "and w_3 have?",
+        mistakes=[
+            Mistake(
+                "once", "that is w_2: (11.17) once. From w_3 to w_1 it takes two steps.", once_11_5
+            ),
+            Mistake(
+                "no_step_back",
+                "you widened twice and never drew back: (11.17) draws the mean towards m_0 and shrinks "
+                "the variance, too.",
+                no_step_back_11_5,
+            ),
+            Mistake(
+                "widths_add",
+                "that is one step of (11.17) with the width delta sqrt(2). The variances of two widths "
+                "add in (2.6); in (11.16) the correlations of two steps multiply.",
+                widths_add_11_5,
+            ),
+            Mistake(
+                "no_root",
+                "your correlation of one step is 1 / (1 + delta^2); the root in (11.16) is missing.",
+                no_root_11_5,
+            ),
+            Mistake(
+                "delta_is_rho",
+                "you took delta for the correlation rho: (11.16) has rho = 1 / sqrt(1 + delta^2).",
+                delta_is_rho_11_5,
+            ),
+            Mistake(
+                "to_zero",
+                "you drew the mean towards 0; (11.17) draws it towards the population's mean m_0.",
+                to_zero_11_5,
+            ),
+            Mistake(
+                "whole_noise",
+                "you added the population's whole variance in each step; (11.17) adds its share "
+                "1 - rho^2.",
+                whole_noise_11_5,
+            ),
+            Mistake(
+                "not_shrunk",
+                "the mean is right, but you left the factor rho^2 off the source's variance in (11.17).",
+                not_shrunk_11_5,
+            ),
+            Mistake(
+                "no_units",
+                "the mean is right, but your noise has no s_0 in it: in (11.16) delta is in units of s_0.",
+                no_units_11_5,
+            ),
+            Mistake(
+                "variance",
+                "the mean is right; give the standard deviation, not the variance.",
+                variance_11_5,
             ),
         ],
     ),

@@ -147,6 +147,6 @@ def two_modes(w: Tensor, posterior: Tensor, fits: Sequence[Tensor]) -> Figure:
         axis.plot(w, density, color=colour, ls=dash, label=f"q, started on the {side}")
     axis.set_xlabel("w")
     axis.set_ylabel("density")
-    axis.legend(fontsize=8, loc="center")
+    figure.legend(fontsize=8, loc="outside upper center", ncols=3)
     plt.close(figure)
     return figure

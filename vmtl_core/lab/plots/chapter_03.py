@@ -17,7 +17,9 @@ def gumbel_density(draws: Tensor) -> Figure:
     use_style()
     figure, axis = plt.subplots(figsize=(6.2, 3.2), layout="constrained")
     g = torch.linspace(-3, 7, 400, dtype=torch.float64)
-    axis.hist(draws.numpy(), bins=80, range=(-3, 7), density=True, color=BLUE, alpha=0.35)
+    axis.hist(
+        draws.numpy(), bins=80, range=(-3, 7), density=True, color=BLUE, alpha=0.35, label="draws"
+    )
     axis.plot(g, (-g - (-g).exp()).exp(), color=BLUE, label="density exp(-g - exp(-g))")
     axis.plot(g, (-(-g).exp()).exp(), color=ORANGE, ls="--", label="F(g) = exp(-exp(-g))")
     axis.set_xlabel("g")

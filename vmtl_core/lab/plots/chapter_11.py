@@ -168,6 +168,7 @@ def behind_the_best(table: pd.DataFrame) -> Figure:
     axis.set_xticks(range(len(names)), names, rotation=45, ha="left", size=8)
     axis.xaxis.tick_top()
     axis.set_yticks(range(len(gaps)), gaps.index)
+    axis.set_xlabel("log score behind the best of the row, nats an example")
     axis.tick_params(length=0)
     axis.grid(visible=False)
     axis.spines[:].set_visible(False)
