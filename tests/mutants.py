@@ -276,10 +276,11 @@ def own_task_included(self: GumbelSoftmaxMixing) -> Tensor:
     return torch.zeros_like(self.logits)
 
 
-def same_shape(dist, scale: Tensor):
-    """A Gaussian with the means of `dist`, batch shape (K,), and these standard deviations."""
-    count = len(dist.mean)
-    return gaussian(dist.mean.reshape(count, -1), scale.reshape(count, -1), dist.event_shape)
+def same_shape(dist, scale: Tensor, loc: Tensor | None = None):
+    """A Gaussian of the shapes of `dist`, batch shape (K,): these sds, its means or `loc`."""
+    loc = dist.mean if loc is None else loc
+    count = len(loc)
+    return gaussian(loc.reshape(count, -1), scale.reshape(count, -1), dist.event_shape)
 
 
 def widened_sd(dist, width: Tensor):
@@ -297,25 +298,19 @@ def noise_of_the_population(dist, base, width: Tensor):
     (centre,), (spread,) = base.mean, base.stddev
     rho = (1 + width.square()).rsqrt()
     moved = centre + rho * (dist.mean - centre)
-    return replaced(dist, moved, torch.hypot(rho * dist.stddev, spread))
+    return same_shape(dist, torch.hypot(rho * dist.stddev, spread), moved)
 
 
 def drawn_to_zero(dist, base, width: Tensor):
     """Drawn back towards 0, and not towards m_0."""
     rho = (1 + width.square()).rsqrt()
     noise = width * rho * base.stddev[0]
-    return replaced(dist, rho * dist.mean, torch.hypot(rho * dist.stddev, noise))
+    return same_shape(dist, torch.hypot(rho * dist.stddev, noise), rho * dist.mean)
 
 
 def never_drawn_back(dist, base, width: Tensor):
     """The width of (2.6) in units of s_0, and no step back."""
     return distributions.widen(dist, width * base.stddev[0])
-
-
-def replaced(dist, loc: Tensor, scale: Tensor):
-    """A diagonal Gaussian of the event shape of `dist`."""
-    count = len(loc)
-    return gaussian(loc.reshape(count, -1), scale.reshape(count, -1), dist.event_shape)
 
 
 def base_widened_too(self: WeightsPrior, sources):

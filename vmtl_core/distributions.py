@@ -218,8 +218,6 @@ def relax(dist: Distribution, base: Distribution, width: Tensor) -> Distribution
     Raises:
         ValueError: for any other family.
     """
-    if isinstance(dist, Concatenated):
-        return Concatenated([relax(part, base, width) for part in dist.parts])
     population = diagonal_gaussian(base)
     if population is None:
         raise ValueError(
@@ -230,18 +228,27 @@ def relax(dist: Distribution, base: Distribution, width: Tensor) -> Distribution
     flat = width.expand(dist.event_shape).reshape(-1)
     rho = (1 + flat.square()).rsqrt()
     noise = (flat * rho * spread).view(dist.event_shape)
+    return widen(_drawn_towards(dist, centre, rho), noise)
+
+
+def _drawn_towards(dist: Distribution, centre: Tensor, rho: Tensor) -> Distribution:
+    """The law of centre + rho (w' - centre), w' from a Gaussian `dist`; `centre`, `rho` flat.
+
+    Another family comes back as it is: `widen`, which is next, says what it wants.
+    """
+    if isinstance(dist, Concatenated):
+        return Concatenated([_drawn_towards(part, centre, rho) for part in dist.parts])
     parameters = diagonal_gaussian(dist)
     if parameters is not None:
         loc, scale = parameters
-        near = gaussian(centre + rho * (loc - centre), rho * scale, dist.event_shape)
-        return widen(near, noise)
+        return gaussian(centre + rho * (loc - centre), rho * scale, dist.event_shape)
     full = full_gaussian(dist)
     if full is None:
-        return widen(dist, noise)  # which says what it wants
+        return dist
     loc, factor = full
     centre, rho = (t.view(factor.shape[-1], -1).T for t in (centre, rho))
     loc = centre + rho * (loc - centre)
-    return widen(correlated(loc, rho.unsqueeze(-1) * factor, dist.event_shape), noise)
+    return correlated(loc, rho.unsqueeze(-1) * factor, dist.event_shape)
 
 
 def as_batch(dists: Any, tasks: int, name: str) -> Distribution:

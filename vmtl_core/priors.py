@@ -176,14 +176,15 @@ class WeightsPrior(nn.Module):
         require(
             found == wanted, f"`sources` must have batch shape {wanted}, one a task; got {found}"
         )
-        width = self.width()
-        if self.base is None:
-            return sources if width is None else widen(sources, width)
-        fixed = self.own_sources and self.base.given == "learned"
-        base = detach(self.base()) if fixed else self.base()
-        if self.stationary and width is not None:
-            return concatenate([relax(sources, base, width), base])
-        return concatenate([sources if width is None else widen(sources, width), base])
+        width, base = self.width(), None
+        if self.base is not None:
+            fixed = self.own_sources and self.base.given == "learned"
+            base = detach(self.base()) if fixed else self.base()
+        if width is not None and base is not None and self.stationary:
+            sources = relax(sources, base, width)
+        elif width is not None:
+            sources = widen(sources, width)
+        return sources if base is None else concatenate([sources, base])
 
     def anchor(self, event_shape: Sequence[int]) -> Distribution:
         """What own-data posteriors are fitted under: p_0, or N(0, I) without one; (1,)."""

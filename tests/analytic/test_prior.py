@@ -117,15 +117,21 @@ def test_prior_of_the_model_is_the_formula() -> None:
         weights.loc.copy_(torch.tensor([-1.0, 0.0, 2.0]))
         weights.log_scale.copy_(torch.tensor([0.1, 0.5, 1.5]).log())
         model.prior.mixing.logits.normal_()
+    sds = (weights.log_scale.exp() ** 2 + 0.7**2).sqrt()
+    sources = [Normal(weights.loc[k], sds[k]) for k in range(3)]
+    assert_prior_in_loops(model, Normal(0.5, 2.0), sources)
+
+
+def assert_prior_in_loops(model: Any, base: Normal, sources: list[Normal]) -> None:
+    """(2.4) the prior of each of three tasks at seven points, from what the sources say of it."""
     logits, points = model.prior.mixing.logits, torch.linspace(-3, 3, 7)
     found = model.weights_prior().log_prob(points[:, None]).exp()
     for t in range(3):
         total = logits[t, 3].exp() + sum(logits[t, k].exp() for k in range(3) if k != t)
-        density = logits[t, 3].exp() / total * Normal(0.5, 2.0).log_prob(points).exp()
+        density = logits[t, 3].exp() / total * base.log_prob(points).exp()
         for k in range(3):
             if k != t:
-                sd = (weights.log_scale[k].exp() ** 2 + 0.7**2).sqrt()
-                one = Normal(weights.loc[k], sd).log_prob(points).exp()
+                one = sources[k].log_prob(points).exp()
                 density = density + logits[t, k].exp() / total * one
         torch.testing.assert_close(found[:, t], density)
 
@@ -238,6 +244,13 @@ def test_from_a_copy_to_the_base_prior() -> None:
     torch.testing.assert_close(small.variance, wide.variance, atol=0, rtol=1e-3)
 
 
+def covariances(q: Any) -> Tensor:
+    """Of the columns, (K, columns, D, D); a vector is one column."""
+    if isinstance(q, vmtl.GaussianColumns):
+        return q.columns.covariance_matrix
+    return q.covariance_matrix[:, None]
+
+
 @pytest.mark.parametrize("event", [(2,), (2, 3)], ids=["vector", "matrix"])
 def test_relaxed_covariances(event: tuple[int, ...]) -> None:
     """(11.16) R S R + (1 - rho^2) v_0 for each column, from torch's own matrices."""
@@ -248,23 +261,13 @@ def test_relaxed_covariances(event: tuple[int, ...]) -> None:
             parameter.normal_()
     base = Independent(Normal(torch.randn(1, *event), 0.5 + torch.rand(1, *event)), len(event))
     delta = torch.rand(event) + 0.2
-    source: Any = weights()
-    found: Any = relax(source, base, delta)
-    columns = event[1] if len(event) == 2 else 1
-    for j in range(columns):
-        pick = (lambda q: q.columns) if len(event) == 2 else (lambda q: q)
-        old, new = pick(source), pick(found)
-        if len(event) == 2:
-            old = MultivariateNormal(old.loc[:, j], old.covariance_matrix[:, j])
-            new = MultivariateNormal(new.loc[:, j], new.covariance_matrix[:, j])
-        width = delta[:, j] if len(event) == 2 else delta
-        centre = base.mean[0, :, j] if len(event) == 2 else base.mean[0]
-        variance = base.variance[0, :, j] if len(event) == 2 else base.variance[0]
-        rho = torch.diag(1 / (1 + width**2).sqrt())
-        rest = torch.diag((1 - rho.diagonal() ** 2) * variance)
-        torch.testing.assert_close(new.mean, centre + (old.mean - centre) @ rho)
-        wanted = rho @ old.covariance_matrix @ rho + rest
-        torch.testing.assert_close(new.covariance_matrix, wanted)
+    old, new = weights(), relax(weights(), base, delta)
+    rho = 1 / (1 + delta**2).sqrt()
+    torch.testing.assert_close(new.mean, base.mean + rho * (old.mean - base.mean))
+    rest = ((1 - rho**2) * base.variance[0]).reshape(2, -1).T  # (columns, 2)
+    shrink = torch.diag_embed(rho.reshape(2, -1).T)
+    wanted = shrink @ covariances(old) @ shrink + torch.diag_embed(rest)
+    torch.testing.assert_close(covariances(new), wanted)
 
 
 def test_relaxed_mixed_families() -> None:
@@ -304,18 +307,10 @@ def test_stationary_prior_of_the_model_is_the_formula(sources: str) -> None:
         model.prior.base.log_scale.fill_(math.log(s))
         width.fill_(math.log(delta))
         model.prior.mixing.logits.normal_()
-    logits, points = model.prior.mixing.logits, torch.linspace(-3, 3, 7)
-    found = model.weights_prior().log_prob(points[:, None]).exp()
     rho = 1 / math.sqrt(1 + delta**2)
-    for t in range(3):
-        total = logits[t, 3].exp() + sum(logits[t, k].exp() for k in range(3) if k != t)
-        density = logits[t, 3].exp() / total * Normal(m, s).log_prob(points).exp()
-        for k in range(3):
-            if k != t:
-                spread = math.sqrt(rho**2 * sd[k] ** 2 + (1 - rho**2) * s**2)
-                one = Normal(m + rho * (mean[k] - m), spread).log_prob(points).exp()
-                density = density + logits[t, k].exp() / total * one
-        torch.testing.assert_close(found[:, t], density)
+    spreads = [math.sqrt(rho**2 * one**2 + (1 - rho**2) * s**2) for one in sd]
+    sources_say = [Normal(m + rho * (mean[k] - m), spreads[k]) for k in range(3)]
+    assert_prior_in_loops(model, Normal(m, s), sources_say)
     components = model.prior.components(bundle.q_weights())
     components.log_prob(torch.zeros(4)).sum().backward()
     gradients = [p.grad for p in model.prior.base.parameters()]

@@ -105,8 +105,9 @@ def record_run(
         schedule, sources, and for each recorded step, rounded to 4 significant digits: alpha
         (T·K numbers), mean, sd (T·D) of the posteriors, source_mean, source_sd (T·D) of the own-data
         posteriors, or of any sources after a stationary transfer; base_mean, base_sd (D), width (D)
-        to be added to the sources; None where there is none; terms, name -> one number a step. With `show`, T counts these tasks, alpha has one column for the sum of the
-        others before that of the base prior, and rest holds what `rest_of` gives.
+        to be added to the sources; None where there is none; terms, name -> one number a step. With
+        `show`, T counts these tasks, alpha has one column for the sum of the others before that of
+        the base prior, and rest holds what `rest_of` gives.
     """
     model = make_model(data, schedule, sources, max(steps), intercept, **options)
     run: Run = {"schedule": schedule, "sources": sources}
@@ -169,17 +170,19 @@ def rest_of(model: MultiTaskELBO, part: list[int], hidden: list[int]) -> Tensor:
 def _everything(model: MultiTaskELBO) -> dict[str, Tensor | None]:
     mean, sd = _moments(model.q_weights())
     sources, width = model.source_weights(), model.prior.width()
-    own = _moments(sources) if model.sources == "own" else (None, None)
     base = (None, None) if model.prior.base is None else _moments(model.prior.base())
+    told: tuple[Tensor | None, Tensor | None] = (None, None)
     if model.prior.stationary:
-        own_mean, own_sd = _moments(model.prior.components(sources))
-        own, width = (own_mean[: len(mean)], own_sd[: len(mean)]), None
+        components = _moments(model.prior.components(sources))
+        told, width = (components[0][: len(mean)], components[1][: len(mean)]), None
+    elif model.sources == "own":
+        told = _moments(sources)
     return {
         "alpha": model.alpha(),
         "mean": mean,
         "sd": sd,
-        "source_mean": own[0],
-        "source_sd": own[1],
+        "source_mean": told[0],
+        "source_sd": told[1],
         "base_mean": base[0],
         "base_sd": base[1],
         "width": None if width is None else width.expand(mean.shape[1:]),

@@ -82,7 +82,7 @@ def _heat_map(axis: Any, widget: "TrainingReplay") -> None:
 
 
 def _without_shared_word(columns: Sequence[str], tasks: Sequence[str]) -> list[str]:
-    """ "traveller 7" as "7" where all tasks begin with the same word."""
+    """The names without their first word (traveller 7: 7), if all tasks begin with the same."""
     first = tasks[0].partition(" ")[0] + " "
     shared = all(name.startswith(first) for name in tasks)
     return [name.removeprefix(first) if shared else name for name in columns]
