@@ -1,6 +1,7 @@
 """What the rest of the core needs to know of a torch Distribution: its Gaussian parameters, the
 same family with other parameters, and several distributions side by side."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -199,7 +200,8 @@ def widen(dist: Distribution, width: Tensor) -> Distribution:
         )
     loc, factor = full
     noise = torch.diag_embed(width.expand(dist.event_shape).reshape(factor.shape[-1], -1).T ** 2)
-    wide = torch.linalg.cholesky(factor @ factor.mT + noise)
+    wide, failed = torch.linalg.cholesky_ex(factor @ factor.mT + noise)
+    wide = wide.masked_fill(failed[..., None, None] > 0, math.nan)  # where `fit` stops and says so
     return correlated(loc, wide, dist.event_shape)
 
 
