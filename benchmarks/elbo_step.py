@@ -128,7 +128,7 @@ def measure_pyro(tasks: int) -> dict[str, float]:
     x, y = torch.randn(tasks, ROWS, LATENTS), torch.randn(tasks, ROWS)
     model = vmtl.MultiTaskELBO.paper(
         vmtl.LinearGaussian(),
-        vmtl.GaussianWeights(tasks, (LATENTS,)),
+        vmtl.GaussianWeights(tasks, (LATENTS,), covariance="diagonal"),  # as Pyro's
         task_sizes=[ROWS] * tasks,
         weight_samples=SAMPLES,
         divergence_samples=SAMPLES,

@@ -72,6 +72,7 @@ _kl_monte_carlo = divergences.kl_monte_carlo
 _own_elbo = MultiTaskELBO._own_elbo
 _log_hyperprior = MultiTaskELBO._log_hyperprior
 _prior_hyperprior = WeightsPrior.log_hyperprior
+_base_hyperprior = BasePrior.log_hyperprior
 _per_task = MultiTaskELBO._per_task
 _gaussian_all_pairs = divergences._gaussian_all_pairs
 _full_all_pairs = divergences._full_all_pairs
@@ -325,18 +326,26 @@ def base_first(self: WeightsPrior, sources):
     return wide if self.base is None else priors.concatenate([self.base(), wide])
 
 
-def standard_scale_for_log_sd(self: BasePrior) -> Tensor:
+def standard_scale_for_log_sd(self: BasePrior, tasks: int) -> Tensor:
     """N(0, 1) on log sd of p_0, as on log delta."""
     if self.given != "learned":
         return torch.zeros(())
-    return mixing.log_normal_density(self.loc) + mixing.log_normal_density(self.log_scale)
+    mean = mixing.log_normal_density(self.loc, priors.MEAN_SD)
+    return mean + mixing.log_normal_density(self.log_scale)
 
 
-def exponential_without_jacobian(self: BasePrior) -> Tensor:
-    """Exponential(1) on v_0 taken for a density of log sd."""
+def half_normal_without_jacobian(self: BasePrior, tasks: int) -> Tensor:
+    """Half-normal on s_0 taken for a density of log s_0."""
     if self.given != "learned":
         return torch.zeros(())
-    return mixing.log_normal_density(self.loc) - (2 * self.log_scale).exp().sum()
+    constant = 0.5 * math.log(2 / math.pi) * self.loc.numel()
+    spread = constant - (2 * self.log_scale).exp().sum() / 2
+    return mixing.log_normal_density(self.loc, priors.MEAN_SD) + spread
+
+
+def hyperprior_that_stays(self: BasePrior, tasks: int) -> Tensor:
+    """The push on log s_0 of few tasks, however many there are."""
+    return _base_hyperprior(self, 2)
 
 
 def mixture_trains_the_base(self: WeightsPrior, sources):
@@ -914,9 +923,14 @@ MUTANTS = [
         test_elbo.test_hyperprior_is_counted_once_and_divided_by_the_tasks,
     ),
     mutant(
-        "Exponential(1) on v_0 without the Jacobian of log sd",
-        {"vmtl_core.priors:BasePrior.log_hyperprior": exponential_without_jacobian},
+        "half-normal on s_0 without the Jacobian of log s_0",
+        {"vmtl_core.priors:BasePrior.log_hyperprior": half_normal_without_jacobian},
         test_elbo.test_hyperprior_is_counted_once_and_divided_by_the_tasks,
+    ),
+    mutant(
+        "v_0 pushed away from 0 as hard with many tasks",
+        {"vmtl_core.priors:BasePrior.log_hyperprior": hyperprior_that_stays},
+        (test_elbo.test_push_on_tasks_that_do_not_vary, {"tasks": 131}),
     ),
     mutant(
         "the mixture trains p_0 too",

@@ -15,7 +15,14 @@ from unittest.mock import patch
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Independent, Normal, kl_divergence
+from torch.distributions import (
+    Distribution,
+    Gamma,
+    Independent,
+    MultivariateNormal,
+    Normal,
+    kl_divergence,
+)
 from torch.nn import functional as F
 
 import vmtl_core.bundle
@@ -121,6 +128,25 @@ def normal(loc: Tensor, scale: Tensor) -> Distribution:
     return Independent(base, loc.ndim, validate_args=False) if loc.ndim else base
 
 
+def correlated(loc: Tensor, **spread: Tensor) -> Distribution:
+    """N(loc, covariance) of a vector."""
+    return MultivariateNormal(loc, **spread, validate_args=False)
+
+
+def covariance(q: Distribution) -> Tensor:
+    """Of the coordinates of a vector."""
+    if isinstance(q, MultivariateNormal):
+        return q.covariance_matrix
+    return q.variance.diag_embed()
+
+
+def kl(q: Distribution, p: Distribution) -> Tensor:
+    """KL(q || p), by torch; both as Gaussians with a covariance matrix if one of them is."""
+    if isinstance(q, MultivariateNormal) or isinstance(p, MultivariateNormal):
+        q, p = (correlated(d.mean, covariance_matrix=covariance(d)) for d in (q, p))
+    return kl_divergence(q, p)
+
+
 def normal_rows(loc: Tensor, scale: Tensor) -> Distribution:
     """One diagonal Gaussian for each row."""
     return Independent(Normal(loc, scale, validate_args=False), 1, validate_args=False)
@@ -129,7 +155,16 @@ def normal_rows(loc: Tensor, scale: Tensor) -> Distribution:
 def posteriors(model: MultiTaskELBO, bundle: Any, table: Table) -> Posteriors:
     """Every task's q(w|D_t), and every encoder's q(z|x, D_k) of every task's rows."""
     locs, scales = bundle.weights.loc.unbind(0), bundle.weights.log_scale.unbind(0)
-    weights = [normal(loc, scale.exp()) for loc, scale in zip(locs, scales)]
+    below = bundle.weights.below
+    if below is None:
+        weights = [normal(loc, scale.exp()) for loc, scale in zip(locs, scales)]
+    else:
+        weights = [
+            correlated(
+                loc, scale_tril=(scale.exp() * (triangle.tril(-1) + torch.eye(len(loc))).T).T
+            )
+            for loc, scale, (triangle,) in zip(locs, scales, below.unbind(0))
+        ]
     one = bundle.likelihood
     likelihood = list(one) if hasattr(one, "__len__") else [one] * model.tasks
     latents = [] if bundle.latents is None else encode(bundle.latents, table)
@@ -162,7 +197,14 @@ def sources_of_weights(
     if model.sources == "joint":
         return current.weights
     chosen = current if own is None else own
-    return [normal(q.mean.detach(), q.stddev.detach()) for q in chosen.weights]
+    return [held(q) for q in chosen.weights]
+
+
+def held(q: Distribution) -> Distribution:
+    """The same, with no gradient."""
+    if isinstance(q, MultivariateNormal):
+        return correlated(q.mean.detach(), scale_tril=q.scale_tril.detach())
+    return normal(q.mean.detach(), q.stddev.detach())
 
 
 def sources_of_latents(
@@ -204,11 +246,14 @@ def widened(model: MultiTaskELBO, q: Distribution) -> Distribution:
         return q
     width = model.prior.log_width.exp()
     if model.prior.stationary:
-        base = base_in_the_mixture(model)
-        rest = (base.mean - q.mean) * (1 - (1 + width**2) ** -0.5)
-        share = 1 / (1 + width**2)
-        return normal(q.mean + rest, (share * q.variance + (1 - share) * base.variance).sqrt())
-    return normal(q.mean, (q.variance + width.square()).sqrt())
+        base, rho = base_in_the_mixture(model), (1 + width**2) ** -0.5
+        mean, noise = base.mean + rho * (q.mean - base.mean), (1 - rho**2) * base.variance
+    else:
+        mean, rho, noise = q.mean, torch.ones_like(width), width.square().expand_as(q.mean)
+    if isinstance(q, MultivariateNormal):
+        both = rho.unsqueeze(-1) * rho * covariance(q) + noise.diag_embed()
+        return correlated(mean, covariance_matrix=both)
+    return normal(mean, (rho**2 * q.variance + noise).sqrt())
 
 
 def base_prior(model: MultiTaskELBO) -> Distribution | None:
@@ -278,7 +323,7 @@ def own_data_elbo(
     q_w, anchor = own.weights[t], base_prior(model)
     if anchor is None:
         anchor = normal(torch.zeros_like(q_w.mean), torch.ones_like(q_w.mean))
-    return scaled(model, t, table, rows) - kl_divergence(q_w, anchor)
+    return scaled(model, t, table, rows) - kl(q_w, anchor)
 
 
 def log_hyperprior(model: MultiTaskELBO, like: Tensor) -> Tensor:
@@ -298,8 +343,10 @@ def log_hyperprior(model: MultiTaskELBO, like: Tensor) -> Tensor:
             )
     base = model.prior.base
     if base is not None and base.given == "learned":
-        variance = base.log_scale.exp() ** 2
-        total = total + log_density(base.loc, 1.0) + ((2 * variance).log() - variance).sum()
+        variance, half = base.log_scale.exp() ** 2, min(1.0, 12 / model.tasks) / 2
+        total = total + log_density(base.loc, 0.5**0.5)
+        gamma = Gamma(torch.full_like(variance, half), torch.full_like(variance, half))
+        total = total + (gamma.log_prob(variance) + (2 * variance).log()).sum()
     width = model.prior.log_width
     if width is not None and width.requires_grad:
         total = total + log_density(width, 1.0)
@@ -340,11 +387,11 @@ def kl_mixture(
             for a, p in zip(log_weights, components)
         ]
         return -q.entropy() - torch.stack(parts).logsumexp(0)
-    kl = torch.stack([kl_divergence(q, p) for p in components])
-    weights = torch.stack(log_weights)
+    each_kl = torch.stack([kl(q, p) for p in components])
+    weights = torch.stack(log_weights).view(-1, *[1] * (each_kl.ndim - 1))
     if method == "convex":
-        return (weights.exp().view(-1, *[1] * (kl.ndim - 1)) * kl).sum(0)
-    return -(weights.view(-1, *[1] * (kl.ndim - 1)) - kl).logsumexp(0)
+        return (weights.exp() * each_kl).sum(0)
+    return -(weights - each_kl).logsumexp(0)
 
 
 def like_rows(q: Distribution, loc: Tensor, scale: Tensor) -> Distribution:

@@ -341,7 +341,10 @@ def _gaussians(
     left, right = diagonal_gaussian(q), diagonal_gaussian(p)
     if left is None or right is None:
         names = f"{type(q).__name__} and {type(p).__name__}"
-        raise ValueError(f"`method={method!r}` needs diagonal Gaussians; got {names}")
+        raise ValueError(
+            f"`method={method!r}` needs diagonal Gaussians, as "
+            f"`GaussianWeights(..., covariance='diagonal')` makes them; got {names}"
+        )
     return left, right
 
 

@@ -93,7 +93,8 @@ class MultiTaskELBO(nn.Module):
             "joint": the others' current q, gradients and all.
         base_prior: None, "standard", "learned" or a Distribution; see `BasePrior`. With one, the
             prior of z gets a component N(0, I) too.
-        transfer: "learned", "stationary", a number or None; see `WeightsPrior`.
+        transfer: "stationary", "learned", a number or None; see `WeightsPrior`. "stationary" needs
+            a Gaussian base prior.
         divergence: how KL(q(w) || prior) and KL(q(z) || prior) are computed; see `kl_to_mixture`.
         weight_samples, latent_samples: M and L, all M x L pairs are used.
         divergence_samples: samples of divergence="monte_carlo".
@@ -135,7 +136,7 @@ class MultiTaskELBO(nn.Module):
         divergence: str = "jensen",
         sources: str = "own",
         base_prior: str | Distribution | None = "learned",
-        transfer: str | float | None = "learned",
+        transfer: str | float | None = "stationary",
         weight_samples: int = 10,
         latent_samples: int = 10,
         divergence_samples: int = 10,

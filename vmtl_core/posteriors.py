@@ -23,10 +23,12 @@ from vmtl_core._rows import place_in_task, rows_per_task
 from vmtl_core.distributions import correlated, gaussian, map_parameters
 
 SMALLEST_SCALE = 1e-5
+FULL_ROWS = 256
+"""Up to so many rows of w `GaussianWeights` has full covariances unless told otherwise."""
 
 
 class GaussianWeights(nn.Module):
-    """q(w_t|D_t) = N(mean_t, diag(sd_t^2)) for every task, free parameters. Equation (2.1).
+    """q(w_t|D_t), a Gaussian with free parameters for every task. Equation (2.1).
 
     Called without arguments it returns a Distribution of batch shape (T,).
 
@@ -34,17 +36,21 @@ class GaussianWeights(nn.Module):
         tasks: T, at least 2.
         event_shape: shape of one task's w; `()` for a scalar.
         initial_scale: standard deviation that every coordinate starts from; means start at 0.
-        covariance: "diagonal", or "full" for N(mean_t, L_t L_t^T), L_t lower triangular. Of event
-            shape (D, P), each of the P columns has a covariance of its own, D x D; columns are
-            independent. T P D (D + 1) / 2 parameters for the spread; worth it where a task has
-            about as many weights as examples, or more.
+        covariance: "full" for N(mean_t, L_t L_t^T), L_t lower triangular. Of event shape (D, P),
+            each of the P columns has a covariance of its own, D x D; columns are independent.
+            T P D (D + 1) / 2 parameters for the spread, and O(T P D^3) work a step. "diagonal"
+            for N(mean_t, diag(sd_t^2)), mean field, too narrow where inputs are correlated or a
+            task has about as many weights as examples. None takes "full" for D up to 256 and
+            events of one or two dimensions, else "diagonal".
 
     Raises:
         ValueError: for fewer than two tasks, a scale that isn't above 0, or a full covariance of
             an event that is neither a vector nor a matrix.
 
     Example:
-        >>> GaussianWeights(tasks=3, event_shape=(2,))()
+        >>> GaussianWeights(tasks=3, event_shape=(2,))().covariance_matrix.shape
+        torch.Size([3, 2, 2])
+        >>> GaussianWeights(tasks=3, event_shape=(2,), covariance="diagonal")()
         Independent(Normal(loc: torch.Size([3, 2]), scale: torch.Size([3, 2])), 1)
     """
 
@@ -53,13 +59,16 @@ class GaussianWeights(nn.Module):
         tasks: int,
         event_shape: Sequence[int],
         initial_scale: float = 0.3,
-        covariance: str = "diagonal",
+        covariance: str | None = None,
     ):
         super().__init__()
         positive_int("tasks", tasks, least=2)
         positive_finite("initial_scale", initial_scale)
-        one_of("covariance", covariance, ("diagonal", "full"))
+        one_of("covariance", covariance, (None, "diagonal", "full"))
         self.event_shape = sizes("event_shape", event_shape)
+        if covariance is None:
+            small = len(self.event_shape) in (1, 2) and self.event_shape[0] <= FULL_ROWS
+            covariance = "full" if small else "diagonal"
         self.loc = nn.Parameter(torch.zeros(tasks, *self.event_shape))
         self.log_scale = nn.Parameter(torch.full_like(self.loc, math.log(initial_scale)))
         self.below: nn.Parameter | None = None

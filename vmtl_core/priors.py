@@ -34,6 +34,10 @@ from vmtl_core.distributions import (
 from vmtl_core.mixing import GumbelSoftmaxMixing, log_normal_density
 
 BASE_PRIORS = ("standard", "learned")
+START_SD, MEAN_SD = 0.3, math.sqrt(0.5)
+"""A learned base prior: the sd it starts from, as that of the posteriors; the sd of m_0's prior."""
+FEW = 12
+"""Up to so many tasks the hyperprior of v_0 has all its weight; beyond, FEW / T of it."""
 
 
 def mixture_prior(components: Distribution, log_weights: Tensor) -> MixtureSameFamily:
@@ -94,9 +98,10 @@ class BasePrior(nn.Module):
             )
             return
         one_of("base_prior", kind, BASE_PRIORS)
-        flat = torch.zeros(torch.Size(event_shape).numel())
-        self.loc = nn.Parameter(flat, requires_grad=kind == "learned")
-        self.log_scale = nn.Parameter(flat.clone(), requires_grad=kind == "learned")
+        flat, learned = torch.zeros(torch.Size(event_shape).numel()), kind == "learned"
+        log_scale = torch.full_like(flat, math.log(START_SD)) if learned else flat.clone()
+        self.loc = nn.Parameter(flat, requires_grad=learned)
+        self.log_scale = nn.Parameter(log_scale, requires_grad=learned)
 
     def forward(self) -> Distribution:
         """Batch shape (1,)."""
@@ -107,16 +112,23 @@ class BasePrior(nn.Module):
             return given.expand(torch.Size((1,)))
         return gaussian(self.loc[None], self.log_scale.exp()[None], self.event_shape)
 
-    def log_hyperprior(self) -> Tensor:
-        """Sum over coordinates of log N(m_0; 0, 1) + log Exponential(v_0; 1), a scalar.
+    def log_hyperprior(self, tasks: int) -> Tensor:
+        """Sum over coordinates of log N(m_0; 0, 1/2) + log Gamma(v_0; c/2, c/2), a scalar.
 
-        The latter as a density of log sd, the parameter that is fitted.
+        The latter as a density of log s_0, the parameter that is fitted; c = min(1, FEW / T).
+        A push c on log s_0 holds weights that don't vary at s_0 about (c / T)^(1/4) of what one
+        task leaves open. With c = 12 / T that is 1.9 standard errors of m_0, which p_0 has to
+        cover anyway; a constant c would leave it too wide.
+
+        Args:
+            tasks: T.
         """
         if self.given != "learned":
             return torch.zeros(())
-        variance = (2 * self.log_scale).exp()
-        log_sd = (math.log(2) + 2 * self.log_scale - variance).sum()
-        return log_normal_density(self.loc) + log_sd
+        c = min(1.0, FEW / tasks)
+        constant = math.log(2) + c / 2 * math.log(c / 2) - math.lgamma(c / 2)
+        log_sd = c * (self.log_scale - (2 * self.log_scale).exp() / 2) + constant
+        return log_normal_density(self.loc, MEAN_SD) + log_sd.sum()
 
 
 class WeightsPrior(nn.Module):
@@ -131,10 +143,10 @@ class WeightsPrior(nn.Module):
         tasks: T.
         event_shape: shape of one task's w.
         base_prior: None, "standard", "learned" or a Distribution of batch shape ().
-        transfer: delta; None for 0, a number above 0 to fix it, "learned" for one width per
-            coordinate of w. "stationary" learns it too, in units of p_0's standard deviation, and
-            draws w' towards p_0's mean so that the tasks stay as spread as p_0, (11.16); it needs
-            a base prior.
+        transfer: what a source says of another task. "stationary": one delta per coordinate of w
+            is learned, in units of p_0's standard deviation, and w' is drawn towards p_0's mean,
+            so that tasks stay as spread as p_0, (11.16); needs a Gaussian base prior. "learned":
+            delta in units of w, as above; a number above 0 fixes it; None is 0.
         own_sources: whether the sources are own-data posteriors, which fit a learned base prior;
             the mixture then gives it no gradient.
     """
@@ -144,7 +156,7 @@ class WeightsPrior(nn.Module):
         tasks: int,
         event_shape: Sequence[int],
         base_prior: str | Distribution | None = "learned",
-        transfer: str | float | None = "learned",
+        transfer: str | float | None = "stationary",
         own_sources: bool = False,
     ):
         super().__init__()
@@ -203,14 +215,14 @@ class WeightsPrior(nn.Module):
     def log_hyperprior(self) -> Tensor:
         r"""Log density of the weak hyperpriors on whatever is learned here, a scalar.
 
-        Equation (5.6): N(0, 1) on m_0, on log delta and on the logits about their start;
-        Exponential(1) on the variance v_0. Those of delta and v_0 are densities of a logarithm,
-        the parameter that is fitted: as a density of the sd itself (half-normal, say) it lets v_0
-        fall to zero, where every task is its own prior's mean.
+        Equation (5.6): N(0, 1) on log delta and on the logits log pi about their start; N(0, 1/2)
+        on m_0 and Gamma(c/2, c/2) on v_0, c = min(1, 12 / T). Those of delta and v_0 are densities
+        of a logarithm, the parameter that is fitted: as a density of the sd itself the latter lets
+        v_0 fall to zero, where every task is its own prior's mean.
         """
         total = self.mixing.log_hyperprior()
         if self.base is not None:
-            total = total + self.base.log_hyperprior().to(total)
+            total = total + self.base.log_hyperprior(self.mixing.tasks).to(total)
         if self.log_width is not None and self.log_width.requires_grad:
             total = total + log_normal_density(self.log_width)
         return total

@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, Exponential, Independent, Laplace, Normal, kl_divergence
+from torch.distributions import (
+    Bernoulli,
+    Gamma,
+    HalfNormal,
+    Independent,
+    Laplace,
+    Normal,
+    kl_divergence,
+)
 
 import vmtl_core as vmtl
 from tests.stats import assert_mean
@@ -29,7 +37,7 @@ def scattered_weights(
     tasks: int = 3, *event: int, scale: float | None = None
 ) -> vmtl.GaussianWeights:
     """Posteriors that differ from task to task; with `scale` as good as deterministic ones."""
-    weights = vmtl.GaussianWeights(tasks, event or (2,))
+    weights = vmtl.GaussianWeights(tasks, event or (2,), covariance="diagonal")
     draw = torch.Generator().manual_seed(tasks)
     with torch.no_grad():
         weights.loc.normal_(generator=draw)
@@ -184,7 +192,7 @@ def test_the_grid_in_the_model() -> None:
 
 
 def test_hyperprior_is_counted_once_and_divided_by_the_tasks() -> None:
-    """(5.6) N(0,1) on m_0, log delta and logits about their start; Exponential(1) on v_0."""
+    """(5.6) N(0,1) on log delta and logits about their start; N(0,1/2) on m_0, Gamma on v_0."""
     x, y, task = table()
     options = {"base_prior": "learned", "transfer": "learned"}
     model, without = a_model(hyperprior="weak", **options), a_model(**options)
@@ -195,9 +203,9 @@ def test_hyperprior_is_counted_once_and_divided_by_the_tasks() -> None:
         model.prior.mixing.logits.add_(torch.randn(3, 4))
     prior, admitted = model.prior, ~torch.eye(3, 4, dtype=torch.bool)
     variance = (2 * prior.base.log_scale).exp()
-    log_sd = Exponential(1.0).log_prob(variance) + (2 * variance).log()  # dv / d log sd = 2 v
+    log_sd = Gamma(0.5, 0.5).log_prob(variance) + (2 * variance).log()  # dv / d log s = 2 v
     by_hand = (
-        Normal(0.0, 1.0).log_prob(prior.base.loc).sum()
+        Normal(0.0, 0.5**0.5).log_prob(prior.base.loc).sum()
         + log_sd.sum()
         + Normal(0.0, 1.0).log_prob(prior.log_width).sum()
         + Normal(0.0, 1.0).log_prob(prior.mixing.logits - start)[admitted].sum()
@@ -209,6 +217,39 @@ def test_hyperprior_is_counted_once_and_divided_by_the_tasks() -> None:
     half = model(x[:4], y[:4], task[:4])
     torch.testing.assert_close(half.hyperprior, terms.hyperprior)
     assert without(x, y, task).hyperprior == 0
+
+
+def base_of(tasks: int, size: int) -> Any:
+    return vmtl.WeightsPrior(tasks, (size,)).base
+
+
+@pytest.mark.parametrize("tasks", [2, 12, 13, 131])
+def test_hyperprior_of_the_base_fades_with_the_tasks(tasks: int) -> None:
+    """(5.6) v_0 ~ Gamma(c/2, c/2), c = min(1, 12 / T), a density of log s_0; c = 1: s_0 half-normal."""
+    base, half = base_of(tasks, 3).double(), min(1.0, 12 / tasks) / 2
+    with torch.no_grad():
+        base.log_scale.copy_(torch.tensor([-40.0, -1.0, 0.7]))
+    variance = (2 * base.log_scale).exp()
+    log_sd = Gamma(half, half).log_prob(variance) + (2 * variance).log()  # dv / d log s = 2 v
+    on_m = Normal(0.0, 0.5**0.5).log_prob(base.loc)
+    torch.testing.assert_close(base.log_hyperprior(tasks), (on_m + log_sd).sum())
+    if tasks <= 12:
+        sd = base.log_scale.exp()
+        torch.testing.assert_close(log_sd, HalfNormal(1.0).log_prob(sd) + sd.log())
+
+
+@pytest.mark.parametrize("tasks", [131, 1000, 10000])
+def test_push_on_tasks_that_do_not_vary(tasks: int) -> None:
+    """(5.6) T tasks, each known to sd sigma: s_0 is held at 12^(1/4) standard errors of m_0."""
+    base, sigma = base_of(tasks, 2001).double(), 0.3
+    grid = torch.linspace(-8.0, 0.0, 2001, dtype=torch.float64)  # of log s_0
+    with torch.no_grad():
+        base.log_scale.copy_(grid)
+    (push,) = torch.autograd.grad(base.log_hyperprior(tasks), base.log_scale)
+    u = (2 * grid).exp() / sigma**2
+    pull = tasks * u.square() / (1 + u).square()  # -d/dlog s_0 of -T/2 [log(1 + u) + 1 / (1 + u)]
+    balance = grid[(push < pull).double().argmax()].exp().item()
+    assert balance == pytest.approx(12**0.25 * sigma / tasks**0.5, rel=0.1)
 
 
 def test_hyperprior_of_beta_is_there_too() -> None:
@@ -360,7 +401,9 @@ def test_relabelling_the_tasks_permutes_everything(sources: str) -> None:
                 parameter.normal_()
     sizes = torch.tensor(SIZES)[old].tolist()
     two = a_model(
-        vmtl.GaussianWeights(3, (2,)), latents=encoder(), **(options | {"task_sizes": sizes})
+        vmtl.GaussianWeights(3, (2,), covariance="diagonal"),
+        latents=encoder(),
+        **(options | {"task_sizes": sizes}),
     )
     columns = torch.cat([old, torch.tensor([3])])
     state = {}

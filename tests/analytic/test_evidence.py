@@ -39,11 +39,11 @@ def posterior(points: Tensor) -> Tensor:
 
 def model(mean: float, sd: float, **options) -> vmtl.MultiTaskELBO:
     """Task 0's q is N(mean, sd^2); the other tasks have one example each that does not matter."""
-    weights = vmtl.GaussianWeights(4, (1,))
+    weights = vmtl.GaussianWeights(4, (1,), covariance="diagonal")
     with torch.no_grad():
         weights.loc.fill_(mean)
         weights.log_scale.fill_(math.log(sd))
-    sources = vmtl.GaussianWeights(4, (1,))
+    sources = vmtl.GaussianWeights(4, (1,), covariance="diagonal")
     with torch.no_grad():
         sources.loc[1:, 0] = MEANS
         sources.log_scale[1:, 0] = SDS.log()

@@ -218,6 +218,7 @@ def test_every_divergence_of_a_model_by_hand() -> None:
         scattered(3, 2),
         own_weights=scattered(3, 2),
         task_sizes=[4, 4, 4],
+        transfer="learned",
         temperature=math.inf,
     )
     x, y, task = torch.randn(12, 2), torch.randn(12), torch.arange(12) % 3

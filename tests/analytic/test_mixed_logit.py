@@ -8,7 +8,6 @@ from torch.distributions import Independent, MultivariateNormal, Normal, kl_dive
 import vmtl_core as vmtl
 from vmtl_core.lab import rail_comparison as comparison
 from vmtl_core.lab.datasets import MultiTaskData, Scaling
-from vmtl_core.lab.full_gaussian import FullGaussianWeights
 from vmtl_core.lab.mixed_logit import first_negative, fit_mixed_logit, mixed_logit
 
 
@@ -84,7 +83,7 @@ def test_swapping_the_options_swaps_the_probabilities() -> None:
     first, second = fit.predict(data).probs, fit.predict(swapped).probs
     torch.testing.assert_close(first, second.flip(1))
     torch.testing.assert_close(mixed_logit(data, data).probs, first)
-    model = comparison.make_model(data, full=True, price="log-normal")
+    model = comparison.make_model(data, price="log-normal")
     p, q = comparison.predict(model, data), comparison.predict(model, swapped)
     torch.testing.assert_close(p.probs, 1 - q.probs)
 
@@ -113,20 +112,6 @@ def test_kl_to_a_diagonal_gaussian() -> None:
     p = Independent(Normal(mean, scale), 1)
     full = MultivariateNormal(mean, scale_tril=torch.diag_embed(scale))
     torch.testing.assert_close(vmtl.pairwise_kl(q, p), vmtl.pairwise_kl(q, full))
-
-
-def test_full_weights_are_a_family_for_the_elbo() -> None:
-    """They start at the diagonal family's start, and every parameter gets a gradient."""
-    full, diagonal = FullGaussianWeights(3, (2,)), vmtl.GaussianWeights(3, (2,))
-    torch.testing.assert_close(full().mean, diagonal().mean)
-    torch.testing.assert_close(full().variance, diagonal().variance)
-    data = choices(tasks=3, inputs=2)
-    model = vmtl.MultiTaskELBO(vmtl.LinearBernoulli(), full, task_sizes=data.task_sizes)
-    model(data.x, data.y, data.task).loss.backward()
-    for name in ("loc", "log_diagonal", "below"):
-        gradient = getattr(full, name).grad
-        assert gradient is not None
-        assert gradient.abs().sum() > 0, name
 
 
 def test_willingness_to_pay_is_in_original_units() -> None:

@@ -62,7 +62,7 @@ def compare(values: Values, widget: TrainingReplay) -> None:
 def widgets() -> list[TrainingReplay]:
     """Three linked tasks with base prior and width; two bare ones with three inputs, drawn in two."""
     few, _ = linked_tasks(seed=2).split(10, seed=2)
-    first = record_replay(few, last=LAST, count=9)
+    first = record_replay(few, last=LAST, count=9, transfer="learned")
     train, _ = clusters(tasks=2, clusters=1, inputs=3).split()
     second = record_replay(
         train, ["cosine"], ["previous", "joint"], last=LAST, count=9, base_prior=None,

@@ -728,7 +728,7 @@ DIVERGENCES: list[Row] = [
         lambda: vmtl.kl_to_mixture(
             MultivariateNormal(torch.zeros(2, 2), torch.eye(2)), PAIR, HALF, "weighted_sum"
         ),
-        ["`method='weighted_sum'`", "diagonal Gaussians", "MultivariateNormal"],
+        ["`method='weighted_sum'`", "covariance='diagonal'", "got MultivariateNormal"],
     ),
     (
         "sampling with no pathwise gradient",
@@ -785,7 +785,9 @@ FITTING: list[Row] = [
     ("resume from a dict", lambda: fit(resume={"step": 3}), ["`resume`", "History", "dict"]),
     (
         "resume another model",
-        lambda: vmtl.fit(model(base_prior=None), X, Y, TASK, steps=4, progress=False, resume=fit()),
+        lambda: vmtl.fit(
+            model(base_prior=None, transfer=None), X, Y, TASK, 4, progress=False, resume=fit()
+        ),
         ["`resume`", "this model", "parameters"],
     ),
     (

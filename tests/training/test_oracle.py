@@ -14,6 +14,7 @@ from tests.oracle import by_task, naive_elbo, naive_terms, recording
 SIZES = [3, 5, 2, 4]
 TASKS, INPUTS, LATENTS, COLUMNS = len(SIZES), 3, 2, 2
 DIVERGENCES = ("monte_carlo", "convex", "jensen", "lower_bound", "weighted_sum")
+DIAGONAL_ONLY = ("lower_bound", "weighted_sum")
 GIVEN = Independent(Normal(torch.full((LATENTS + 1,), 0.3).double(), 0.7), 1)
 
 
@@ -54,12 +55,12 @@ def compare(model: vmtl.MultiTaskELBO, x: Tensor, y: Tensor, task: Tensor) -> No
             torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
 
 
-def build(latents: bool, **options: Any) -> vmtl.MultiTaskELBO:
+def build(latents: bool, covariance: str | None = None, **options: Any) -> vmtl.MultiTaskELBO:
     """A small model of four tasks, with an intercept."""
     features = LATENTS if latents else INPUTS
     settings: dict[str, Any] = {
         "likelihood": vmtl.LinearGaussian(),
-        "weights": vmtl.GaussianWeights(TASKS, (features + latents,)),
+        "weights": vmtl.GaussianWeights(TASKS, (features + latents,), covariance=covariance),
         "latents": vmtl.GaussianEncoder(TASKS, INPUTS, LATENTS, hidden=(4,)) if latents else None,
         "task_sizes": SIZES,
         "weight_samples": 3,
@@ -75,12 +76,17 @@ def build(latents: bool, **options: Any) -> vmtl.MultiTaskELBO:
 @pytest.mark.parametrize("sources", ["own", "previous", "joint"])
 def test_equals_the_loops(sources: str, divergence: str, latents: bool) -> None:
     """(5.1), (5.4), (5.5), (5.6), (11.16) in every combination of the constructor's choices."""
-    choices = product((None, "standard", "learned", GIVEN), (None, "learned", 0.4, "stationary"))
-    for base_prior, transfer in choices:
+    base_priors, transfers = (
+        (None, "standard", "learned", GIVEN),
+        (None, "learned", 0.4, "stationary"),
+    )
+    families = ("diagonal",) if divergence in DIAGONAL_ONLY else ("diagonal", "full")
+    for covariance, base_prior, transfer in product(families, base_priors, transfers):
         if base_prior is None and transfer == "stationary":
             continue
         model = build(
             latents,
+            covariance,
             sources=sources,
             divergence=divergence,
             base_prior=base_prior,
@@ -110,7 +116,7 @@ def test_weights_with_several_columns() -> None:
     model = build(
         True,
         likelihood=vmtl.LinearCategorical(),
-        weights=vmtl.GaussianWeights(TASKS, (LATENTS + 1, COLUMNS)),
+        weights=vmtl.GaussianWeights(TASKS, (LATENTS + 1, COLUMNS), covariance="diagonal"),
     )
     compare(model, x, (y > 0).double(), task)
 
@@ -118,9 +124,8 @@ def test_weights_with_several_columns() -> None:
 def test_paper() -> None:
     """The preset has the terms that it says."""
     x, y, task = table()
-    model = vmtl.MultiTaskELBO.paper(
-        vmtl.LinearGaussian(), vmtl.GaussianWeights(TASKS, (INPUTS,)), task_sizes=SIZES
-    )
+    weights = vmtl.GaussianWeights(TASKS, (INPUTS,), covariance="diagonal")
+    model = vmtl.MultiTaskELBO.paper(vmtl.LinearGaussian(), weights, task_sizes=SIZES)
     compare(perturb(model), x, y, task)
 
 

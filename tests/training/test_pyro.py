@@ -17,7 +17,10 @@ def test_pyro_estimates_the_same_objective() -> None:
     loc, scale = torch.randn(3, 2, generator=draw), torch.rand(3, 2, generator=draw) + 0.2
     logits = torch.randn(3, 3, generator=draw)
     model = vmtl.MultiTaskELBO.paper(
-        vmtl.LinearGaussian(), vmtl.GaussianWeights(3, (2,)), task_sizes=[4, 4, 4], temperature=0.7
+        vmtl.LinearGaussian(),
+        vmtl.GaussianWeights(3, (2,), covariance="diagonal"),
+        task_sizes=[4, 4, 4],
+        temperature=0.7,
     )
     other = PyroVMTL(x, y, samples=10, temperature=0.7)
     parameters = dict(zip(("loc", "scale", "logits", "log_noise"), other.parameters(), strict=True))

@@ -34,7 +34,7 @@ def compare(seeds: Sequence[int], names: Sequence[str] | None = None) -> pd.Data
         for name, options in variants().items():
             if names is not None and name not in names:
                 continue
-            model = schools.make_model(train, **options, **FEW)
+            model = schools.make_model(train, covariance="diagonal", **options, **FEW)
             schools.fit(model, train, STEPS, seed=seed)
             found = schools.score(schools.predict(model, test), test.y)
             found["coverage_y"] = found.pop("coverage")

@@ -42,7 +42,8 @@ def fit_model(
         options: of `MultiTaskELBO`.
     """
     make = vmtl.MultiTaskELBO.paper if paper else vmtl.MultiTaskELBO
-    weights = vmtl.GaussianWeights(tasks=train.tasks, event_shape=(train.x.shape[1],))
+    covariance = "diagonal" if paper else None  # as the paper's posteriors are
+    weights = vmtl.GaussianWeights(train.tasks, (train.x.shape[1],), covariance=covariance)
     model = make(vmtl.LinearBernoulli(), weights, task_sizes=train.task_sizes, **options)
     rate = vmtl.cosine_decay(0.1, 0.002, steps)
     history = vmtl.fit(

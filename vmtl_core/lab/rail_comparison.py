@@ -17,7 +17,6 @@ from torch.distributions import Bernoulli, Distribution
 
 import vmtl_core as vmtl
 from vmtl_core.lab.datasets import MultiTaskData, Scaling, rail_choices
-from vmtl_core.lab.full_gaussian import FullGaussianWeights
 from vmtl_core.lab.logistic import pooled_logistic
 from vmtl_core.lab.metrics import accuracy, expected_calibration_error, log_score
 from vmtl_core.lab.mixed_logit import first_negative, mixed_logit
@@ -51,10 +50,10 @@ LIKELIHOODS: dict[str, Callable[[Tensor, Tensor], Distribution]] = {
 """By the law of the price weight in the population."""
 
 FITS: dict[str, dict[str, Any]] = {
+    "diagonal": {"covariance": "diagonal"},
+    "small inputs": {"rms": 1.0},
     "default": {},
-    "small inputs": {"full": True, "rms": 1.0},
-    "full covariance": {"full": True},
-    "log-normal price": {"full": True, "price": "log-normal"},
+    "log-normal price": {"price": "log-normal"},
 }
 """`MultiTaskELBO` with all its defaults; see `make_model` and `scaled` for the options."""
 
@@ -83,19 +82,21 @@ def scaled(n: int, seed: int, rms: float = RMS) -> tuple[MultiTaskData, MultiTas
 
 
 def make_model(
-    train: MultiTaskData, full: bool = False, price: str = "normal", **options: Any
+    train: MultiTaskData,
+    covariance: str | None = None,
+    price: str = "normal",
+    **options: Any,
 ) -> vmtl.MultiTaskELBO:
     """A logistic regression for every traveller, without intercept.
 
     Args:
         train: scaled choices.
-        full: posteriors with full covariance.
+        covariance: of `GaussianWeights`.
         price: law of the price weight, a key of `LIKELIHOODS`.
         options: of `MultiTaskELBO`.
     """
     size = train.x.shape[1]
-    family = FullGaussianWeights if full else vmtl.GaussianWeights
-    weights = family(train.tasks, (size,))
+    weights = vmtl.GaussianWeights(train.tasks, (size,), covariance=covariance)
     return vmtl.MultiTaskELBO(LIKELIHOODS[price], weights, task_sizes=train.task_sizes, **options)
 
 
@@ -198,7 +199,7 @@ def compare(n: int, seed: int, methods: Sequence[str] = METHODS) -> pd.DataFrame
 
 def make_paper(train: MultiTaskData) -> vmtl.MultiTaskELBO:
     """The paper's preset for the same logistic regressions."""
-    weights = vmtl.GaussianWeights(train.tasks, (train.x.shape[1],))
+    weights = vmtl.GaussianWeights(train.tasks, (train.x.shape[1],), covariance="diagonal")
     return vmtl.MultiTaskELBO.paper(
         vmtl.LinearBernoulli(),
         weights,

@@ -43,18 +43,22 @@ def standardised(n: int, seed: int) -> tuple[MultiTaskData, MultiTaskData]:
     return train, test
 
 
-def make_model(train: MultiTaskData, paper: bool = False, **options: Any) -> vmtl.MultiTaskELBO:
-    """A multi-task linear regression with an intercept: the default, or the paper's preset.
+def make_model(
+    train: MultiTaskData, paper: bool = False, covariance: str | None = None, **options: Any
+) -> vmtl.MultiTaskELBO:
+    """A linear regression with an intercept for each: the default, or the paper's preset.
 
     Args:
         train: standardised regression data.
-        paper: whether to start from `MultiTaskELBO.paper`.
+        paper: whether to start from `MultiTaskELBO.paper`; its posteriors are diagonal.
+        covariance: of `GaussianWeights`.
         options: of `MultiTaskELBO`.
     """
     make = vmtl.MultiTaskELBO.paper if paper else vmtl.MultiTaskELBO
+    shape, covariance = (train.x.shape[1] + 1,), "diagonal" if paper else covariance
     return make(
         vmtl.LinearGaussian(),
-        vmtl.GaussianWeights(train.tasks, event_shape=(train.x.shape[1] + 1,)),
+        vmtl.GaussianWeights(train.tasks, shape, covariance=covariance),
         task_sizes=train.task_sizes,
         **options,
     )

@@ -55,12 +55,12 @@ def make_model(
     intercept: bool = False,
     **options: Any,
 ) -> MultiTaskELBO:
-    """The model of a recorded run: linear, one Gaussian posterior a task, options passed on."""
+    """The model of a recorded run: linear, one diagonal Gaussian a task, options passed on."""
     require(schedule in SCHEDULES, f"`schedule` must be one of {list(SCHEDULES)}; got {schedule!r}")
     regression = data.kind == "regression"
     return MultiTaskELBO(
         LinearGaussian() if regression else LinearBernoulli(),
-        GaussianWeights(tasks=data.tasks, event_shape=(data.x.shape[1] + intercept,)),
+        GaussianWeights(data.tasks, (data.x.shape[1] + intercept,), covariance="diagonal"),
         task_sizes=data.task_sizes,
         sources=sources,
         temperature=SCHEDULES[schedule](last),
