@@ -5,6 +5,7 @@ import torch
 
 from vmtl_core.lab import digits_comparison as comparison
 from vmtl_core.lab.datasets import digit_domains
+from vmtl_core.lab.digit_models import make_classifier
 from vmtl_core.lab.digit_networks import SharedEncoder, features, fit_trunk
 
 
@@ -26,6 +27,12 @@ def test_a_stored_row_is_found_again() -> None:
     found = comparison.compare("angles", 10, 1, ["pooled"]).iloc[0]
     for score in ("nmse", "log_score", "coverage"):
         assert found[score] == pytest.approx(stored[score], abs=5e-3)
+
+
+@pytest.mark.parametrize("method", ["single", "paper"])
+def test_two_methods_have_no_width(method: str) -> None:
+    train, _ = comparison.domains(3, 0)
+    assert make_classifier(train, method).prior.width() is None
 
 
 def test_the_outlier_shares_no_image() -> None:

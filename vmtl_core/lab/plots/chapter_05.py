@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from vmtl_core.lab.metrics import mean_and_interval
-from vmtl_core.lab.plots.style import BLACK, BLUE, ORANGE, VERMILLION, use_style
+from vmtl_core.lab.plots.style import BLACK, BLUE, LINES, ORANGE, VERMILLION, use_style
 
 SOURCES = {
     "own": (BLUE, "o"),
@@ -18,15 +18,37 @@ SOURCES = {
 GREY = "0.6"
 
 
-def learned_base(weak: Tensor, half_normal: Tensor, truth: float = 1.0) -> Figure:
-    """Learned sd of the base prior under two hyperpriors, one line a data set; each (R,)."""
+def learned_base(
+    s0: Tensor,
+    densities: Mapping[str, Tensor],
+    on_log: Tensor,
+    on_sd: Tensor,
+    truth: float = 1.0,
+) -> Figure:
+    """The sd of the base prior under one law, as a density of s_0 and as one of log s_0.
+
+    Args:
+        s0: grid of the left panel, (G,).
+        densities: log densities there up to a constant, (G,); of s_0 first, of log s_0 second.
+        on_log: learned sd with the density of log s_0, one a data set, (R,).
+        on_sd: with that of s_0.
+        truth: the population's sd.
+    """
     use_style()
-    figure, axis = plt.subplots(figsize=(4.6, 3.0), layout="constrained")
-    for pair in zip(half_normal.tolist(), weak.tolist(), strict=True):
-        axis.plot([0, 1], pair, color=BLUE, marker="o", lw=1)
-    axis.axhline(truth, color=BLACK, ls="--", lw=1)
-    axis.set_xticks([0, 1], ["half-normal on $s_0$", "(5.6), on $\\log s_0$"])
-    axis.set(xlim=(-0.4, 1.4), ylim=(0, 1.1 * truth), ylabel="learned $s_0$")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.0), layout="constrained")
+    for (name, values), colour, line in zip(
+        densities.items(), (VERMILLION, BLUE), LINES, strict=False
+    ):
+        left.plot(s0, values - values.max(), color=colour, ls=line, label=f"density {name}")
+        best = values.argmax()
+        left.plot(s0[best], 0, color=colour, marker="o", clip_on=False, zorder=3)
+    left.set(xlim=(0, 0.6), ylim=(-6, 0.3), xlabel="$s_0$", ylabel="log density")
+    left.legend(loc="lower center")
+    for pair in zip(on_sd.tolist(), on_log.tolist(), strict=True):
+        right.plot([0, 1], pair, color=BLUE, marker="o", lw=1)
+    right.axhline(truth, color=BLACK, ls="--", lw=1)
+    right.set_xticks([0, 1], [f"density {name}" for name in densities])
+    right.set(xlim=(-0.4, 1.4), ylim=(0, 1.1 * truth), ylabel="learned $s_0$")
     plt.close(figure)
     return figure
 

@@ -1,6 +1,7 @@
 """Pictures of chapter 7, the linked tasks."""
 
 from collections.abc import Callable, Mapping, Sequence
+from math import atan2, degrees
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse
 from torch import Tensor
-from torch.distributions import Distribution
+from torch.distributions import Distribution, MultivariateNormal
 
 from vmtl_core import History, PredictiveMixture, decompose_uncertainty
-from vmtl_core.distributions import diagonal_gaussian
 from vmtl_core.lab.datasets import MultiTaskData
 from vmtl_core.lab.metrics import mean_and_interval
 from vmtl_core.lab.plots.style import COLOURS, GREY, INK, LINES, MARKERS, canvas
@@ -87,14 +87,14 @@ def prior_in_weight_space(
     """The prior of some tasks as ellipses in the plane of the weights, one for each component.
 
     Args:
-        components: sources, widened, and the base prior last; batch shape (T + 1,).
+        components: what each source says of another task, and the base prior last; batch shape (T + 1,).
         alpha, phi: mixing weights and responsibilities, (T, T + 1).
         posterior: q(w_t|D_t), batch shape (T,).
         truth: true weights, (T, 2).
         receivers: the tasks whose priors are drawn.
     """
-    means, sds = _gaussians(components)
-    own_means, own_sds = _gaussians(posterior)
+    means, spreads = _gaussians(components)
+    own_means, own_spreads = _gaussians(posterior)
     tasks = len(truth)
     figure, axes = canvas(1, len(receivers), (4.2, 4.2), sharex=True, sharey=True)
     for axis, t in zip(axes[0], receivers, strict=True):
@@ -103,10 +103,10 @@ def prior_in_weight_space(
                 continue
             name = "base prior" if k == tasks else f"task {k}"
             colour, style = (GREY, ":") if k == tasks else (COLOURS[k], LINES[k])
-            axis.add_patch(_ellipse(means[k], sds[k], fill=False, ec=colour, ls=style, lw=2))
+            axis.add_patch(_ellipse(means[k], spreads[k], fill=False, ec=colour, ls=style, lw=2))
             label = f"{name}: α = {alpha[t, k]:.2f}, φ = {phi[t, k]:.2f}"
             axis.plot([], [], color=colour, ls=style, lw=2, label=label)
-        axis.add_patch(_ellipse(own_means[t], own_sds[t], fc=COLOURS[t], ec=INK, alpha=0.75))
+        axis.add_patch(_ellipse(own_means[t], own_spreads[t], fc=COLOURS[t], ec=INK, alpha=0.75))
         axis.plot(*truth[t].tolist(), marker="*", ms=13, color="white", mec=INK, ls="")
         axis.set(title=f"prior and posterior of task {t}", xlabel="weight of $x_1$", aspect="equal")
         axis.set(xlim=(-5.5, 6.5), ylim=(-5, 5.5))
@@ -239,16 +239,17 @@ def overview(
 
 
 def _gaussians(dist: Distribution) -> tuple[Tensor, Tensor]:
-    """Means and standard deviations of diagonal Gaussians, (K, D) each."""
-    found = diagonal_gaussian(dist)
-    if found is None:
-        return dist.mean, dist.stddev
-    return found[0].detach(), found[1].detach()
+    """Means (K, D) and covariances (K, D, D)."""
+    if isinstance(dist, MultivariateNormal):
+        return dist.mean.detach(), dist.covariance_matrix.detach()
+    return dist.mean.detach(), torch.diag_embed(dist.variance).detach()
 
 
-def _ellipse(mean: Tensor, sd: Tensor, **style: Any) -> Ellipse:
-    width, height = (2 * NINETY * sd).tolist()
-    return Ellipse(tuple(mean.tolist()), width, height, **style)
+def _ellipse(mean: Tensor, covariance: Tensor, **style: Any) -> Ellipse:
+    variances, axes = torch.linalg.eigh(covariance)
+    width, height = (2 * NINETY * variances.sqrt()).tolist()
+    x, y = axes[:, 0].tolist()  # direction of the first axis, as wide as `width`
+    return Ellipse(tuple(mean.tolist()), width, height, angle=degrees(atan2(y, x)), **style)
 
 
 def _interval(

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
+from matplotlib.ticker import LogLocator
 from scipy.cluster.hierarchy import linkage
 from torch import Tensor
 
@@ -226,24 +227,26 @@ def scores(table: pd.DataFrame, methods: Sequence[str], limits: Mapping[str, Lim
     return figure
 
 
-def who_is_like_whom(phi: Tensor, means: Tensor, value: Tensor) -> Figure:
+def who_is_like_whom(phi: Tensor, means: Tensor, value: Tensor, limits: Limits) -> Figure:
     """Responsibilities among travellers, clustered by their posterior means.
 
     Args:
         phi: (T, T), base prior left out; the diagonal is 0.
         means: posterior means of the weights, (T, D), by which travellers are clustered.
         value: one number a traveller, for the strip of colours beside the map.
+        limits: of the colours, which are logarithmic.
     """
     tree = linkage(means.numpy(), "ward")
     rank = value.argsort().argsort().double() / (len(value) - 1)
     strip = [plt.get_cmap("cividis")(float(r)) for r in rank]
     grid = sns.clustermap(
-        phi.clamp_min(1e-4).numpy(),
+        phi.clamp_min(limits[0]).numpy(),
         row_linkage=tree,
         col_linkage=tree,
         row_colors=strip,
-        norm=LogNorm(1e-4, 0.1),
+        norm=LogNorm(*limits),
         cmap="cividis",
+        cbar_kws={"ticks": LogLocator(subs=(1, 2, 5)), "format": "%g"},
         figsize=(6.0, 6.0),
         xticklabels=False,
         yticklabels=False,
@@ -253,6 +256,7 @@ def who_is_like_whom(phi: Tensor, means: Tensor, value: Tensor) -> Figure:
     grid.ax_heatmap.set(xlabel="source traveller", ylabel="receiving traveller")
     grid.ax_heatmap.grid(False)
     grid.ax_cbar.set_title("responsibility", fontsize=8, loc="left")
+    grid.ax_cbar.minorticks_off()
     grid.ax_cbar.tick_params(labelsize=7)
     figure: Figure = grid.figure
     plt.close(figure)
