@@ -23,8 +23,8 @@ from vmtl_core._rows import place_in_task, rows_per_task
 from vmtl_core.distributions import correlated, gaussian, map_parameters
 
 SMALLEST_SCALE = 1e-5
-FULL_ROWS = 256
-"""Up to so many rows of w `GaussianWeights` has full covariances unless told otherwise."""
+FULL_ROWS, FULL_NUMBERS = 256, 10_000_000
+"""`GaussianWeights` has full covariances up to so many rows of w, and numbers in all of them."""
 
 
 class GaussianWeights(nn.Module):
@@ -40,8 +40,8 @@ class GaussianWeights(nn.Module):
             each of the P columns has a covariance of its own, D x D; columns are independent.
             T P D (D + 1) / 2 parameters for the spread, and O(T P D^3) work a step. "diagonal"
             for N(mean_t, diag(sd_t^2)), mean field, too narrow where inputs are correlated or a
-            task has about as many weights as examples. None takes "full" for D up to 256 and
-            events of one or two dimensions, else "diagonal".
+            task has about as many weights as examples. None takes "full" for events of one or two
+            dimensions, D up to 256 and T P D^2 up to ten million, else "diagonal".
 
     Raises:
         ValueError: for fewer than two tasks, a scale that isn't above 0, or a full covariance of
@@ -67,7 +67,9 @@ class GaussianWeights(nn.Module):
         one_of("covariance", covariance, (None, "diagonal", "full"))
         self.event_shape = sizes("event_shape", event_shape)
         if covariance is None:
-            small = len(self.event_shape) in (1, 2) and self.event_shape[0] <= FULL_ROWS
+            rows = self.event_shape[0] if len(self.event_shape) in (1, 2) else math.inf
+            numbers = tasks * rows * math.prod(self.event_shape)
+            small = rows <= FULL_ROWS and numbers <= FULL_NUMBERS
             covariance = "full" if small else "diagonal"
         self.loc = nn.Parameter(torch.zeros(tasks, *self.event_shape))
         self.log_scale = nn.Parameter(torch.full_like(self.loc, math.log(initial_scale)))

@@ -30,6 +30,20 @@ def test_gaussian_weights(event_shape: tuple[int, ...]) -> None:
     assert weights().rsample((7,)).shape == (7, 3, *event_shape)
 
 
+@pytest.mark.parametrize(
+    ("event_shape", "full"),
+    [
+        ((3,), True), ((256,), True), ((257,), False), ((2, 300), True), ((300, 2), False),
+        ((256, 80), False), ((), False), ((2, 3, 2), False),
+    ],
+)  # fmt: skip
+def test_which_covariance_by_default(event_shape: tuple[int, ...], full: bool) -> None:
+    """(2.1) full up to 256 rows, one or two dimensions and ten million numbers; else diagonal."""
+    assert (vmtl.GaussianWeights(2, event_shape).below is not None) == full
+    diagonal = vmtl.GaussianWeights(2, event_shape, covariance="diagonal")
+    assert diagonal.below is None
+
+
 @pytest.mark.parametrize("hidden", [(), (5,), (6, 4)], ids=str)
 def test_encoder_is_a_network_for_each_task(hidden: tuple[int, ...]) -> None:
     """(2.2) one batched pass equals T separate nn.Sequential networks, values and gradients."""
