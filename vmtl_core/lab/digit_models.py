@@ -30,15 +30,14 @@ def make_classifier(
     torch.manual_seed(seed)
     tasks, pixels = train.tasks, train.x.shape[1]
     alone = {"base_prior": "standard", "sources": "previous", "transfer": None, "hyperprior": None}
-    bare = {"base_prior": None, "transfer": "learned", "hyperprior": None}
+    bare = {"base_prior": None, "hyperprior": None}
+    sampled = {"divergence": "monte_carlo", "divergence_samples": 2}
     options: dict[str, dict[str, Any]] = {
         "single": alone,
         "fixed base prior": {"base_prior": "standard"},
         "separate encoders": {"sources": "joint"},
-        "shared encoder": {"sources": "joint"} | bare,
-        "paper": bare
-        | {"sources": "previous", "transfer": None}
-        | {"divergence": "monte_carlo", "divergence_samples": 2},
+        "shared encoder": {"sources": "joint", "transfer": "learned"} | bare,
+        "paper": {"sources": "previous", "transfer": None} | sampled | bare,
     }
     encoder: Any = None
     if method == "shared encoder":
