@@ -69,7 +69,7 @@ class EquationTable(SphinxDirective):
 
     def function(self, path: str) -> nodes.Node:
         """A link to the docstring; what `vmtl_core` does not export stands without its module."""
-        short = re.sub(r"^vmtl_core\.([a-z]\w*\.)?", "", path)
+        short = re.sub(r"^vmtl_core\.(lab\.)?([a-z]\w*\.)?", "", path)
         return self.cross_reference("py", "obj", path, short)
 
     def test(self, test: str) -> nodes.Node:

@@ -2,10 +2,10 @@
 
     python benchmarks/accuracy.py
 
-Repeats `vmtl_core.lab.accuracy.run` over sets, methods and ten splits, and writes a row each to
-`vmtl_core/lab/data/results/accuracy.csv`, which the chapters read. Each row is saved at once: a
-stopped run goes on where it stopped. To start afresh, delete the file or take `--output`. About two
-hours on one core.
+Repeats `vmtl_core.lab.experiments.accuracy.run` over sets, methods and ten splits, and writes
+a row each to `vmtl_core/lab/data/results/accuracy.csv`, which the chapters read. Each row is saved
+at once: a stopped run goes on where it stopped. To start afresh, delete the file or take
+`--output`. About two hours on one core.
 """
 
 import argparse
@@ -19,9 +19,9 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.sweep import run_missing
-from vmtl_core.lab import accuracy
+from vmtl_core.lab.experiments import accuracy
 
-RESULTS = Path(accuracy.__file__).parent / "data" / "results" / accuracy.RESULTS
+RESULTS = Path(accuracy.__file__).parents[1] / "data" / "results" / accuracy.RESULTS
 KEYS = ["set", "method", "seed"]
 
 

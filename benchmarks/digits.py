@@ -2,7 +2,7 @@
 
     python benchmarks/digits.py
 
-Repeats `vmtl_core.lab.digits_comparison.compare` over splits and training sizes and writes its rows
+Repeats `vmtl_core.lab.experiments.digits.compare` over splits and training sizes and writes its rows
 to `vmtl_core/lab/data/results/digits.csv`, which the chapter reads. A stopped run goes on where it
 stopped; to start afresh, delete the file. About 10 minutes on one core.
 """
@@ -16,9 +16,9 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.sweep import run_missing
-from vmtl_core.lab import digits_comparison as comparison
+from vmtl_core.lab.experiments import digits as comparison
 
-FOLDER = Path(comparison.__file__).parent / "data" / "results"
+FOLDER = Path(comparison.__file__).parents[1] / "data" / "results"
 KEYS = ["task", "n", "seed"]
 JOBS = {("domains", 20): 10, ("outlier", 20): 10, ("angles", 10): 10, ("angles", 50): 10}
 """Task and training images of each domain or digit: number of splits."""

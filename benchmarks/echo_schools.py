@@ -2,7 +2,7 @@
 
     python benchmarks/echo_schools.py
 
-Writes the rows of `vmtl_core.lab.echo_schools.compare` for five splits to
+Writes the rows of `vmtl_core.lab.experiments.echo_schools.compare` for five splits to
 `vmtl_core/lab/data/results/echo_schools.csv`, split by split; a stopped run goes on where it
 stopped. About 8 minutes on one core.
 """
@@ -14,9 +14,9 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from vmtl_core.lab import echo_schools
+from vmtl_core.lab.experiments import echo_schools
 
-RESULTS = Path(echo_schools.__file__).parent / "data" / "results" / echo_schools.RESULTS
+RESULTS = Path(echo_schools.__file__).parents[1] / "data" / "results" / echo_schools.RESULTS
 
 
 def main() -> None:

@@ -2,8 +2,8 @@
 
     python benchmarks/rail.py
 
-Repeats `vmtl_core.lab.rail_comparison.compare` over training sizes and splits and writes its rows to
-`vmtl_core/lab/data/results/rail.csv`, which the chapter reads. A stopped run goes on where it
+Repeats `vmtl_core.lab.experiments.rail.compare` over training sizes and splits and writes its rows
+to `vmtl_core/lab/data/results/rail.csv`, which the chapter reads. A stopped run goes on where it
 stopped; to start afresh, delete the file. About 10 minutes on one core.
 """
 
@@ -16,9 +16,9 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.sweep import run_missing
-from vmtl_core.lab import rail_comparison as comparison
+from vmtl_core.lab.experiments import rail as comparison
 
-PATH = Path(comparison.__file__).parent / "data" / "results" / comparison.RESULTS
+PATH = Path(comparison.__file__).parents[1] / "data" / "results" / comparison.RESULTS
 KEYS = ["n", "seed", "method"]
 
 

@@ -3,7 +3,7 @@
     python benchmarks/schools.py
     python benchmarks/schools.py --first-seed 10
 
-Repeats `vmtl_core.lab.schools_comparison.compare` over training sizes and splits and writes its
+Repeats `vmtl_core.lab.experiments.schools.compare` over training sizes and splits and writes its
 rows to `vmtl_core/lab/data/results/schools.csv`, which the chapter reads; and how the paper's model
 changes during training to `schools_training.csv`, and the default under schedules of the
 temperature to `schools_temperatures.csv`. The second line runs ten splits that nobody looked at
@@ -23,9 +23,9 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.sweep import run_missing, save
-from vmtl_core.lab import schools_comparison as comparison
+from vmtl_core.lab.experiments import schools as comparison
 
-FOLDER = Path(comparison.__file__).parent / "data" / "results"
+FOLDER = Path(comparison.__file__).parents[1] / "data" / "results"
 KEYS = ["n", "seed", "method"]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from vmtl_core.lab.datasets import linked_tasks
-from vmtl_core.lab.linked_comparison import fit_model, predict_with
+from vmtl_core.lab.experiments.linked import fit_model, predict_with
 from vmtl_core.lab.plots import use_style
 from vmtl_core.lab.plots.chapter_07 import overview
 

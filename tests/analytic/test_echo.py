@@ -7,7 +7,7 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
-from vmtl_core.lab.echo import (
+from vmtl_core.lab.experiments.echo import (
     exact_posterior,
     joint_posterior,
     own_posterior,

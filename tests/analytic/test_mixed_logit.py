@@ -6,9 +6,9 @@ from torch import Tensor
 from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
 
 import vmtl_core as vmtl
-from vmtl_core.lab import rail_comparison as comparison
+from vmtl_core.lab.baselines.mixed_logit import first_negative, fit_mixed_logit, mixed_logit
 from vmtl_core.lab.datasets import MultiTaskData, Scaling
-from vmtl_core.lab.mixed_logit import first_negative, fit_mixed_logit, mixed_logit
+from vmtl_core.lab.experiments import rail as comparison
 
 
 @pytest.fixture(autouse=True)

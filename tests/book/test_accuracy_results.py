@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 import torch
 
-from vmtl_core.lab import accuracy, echo_schools
-from vmtl_core.lab.metrics import mean_and_interval, paired_difference
+from vmtl_core.lab.experiments import accuracy, echo_schools
+from vmtl_core.lab.scores import mean_and_interval, paired_difference
 
 SPLITS = 10
 ABLATIONS = {"VMTL, diagonal", "VMTL, transfer width"}

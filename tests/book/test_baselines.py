@@ -11,11 +11,17 @@ from statsmodels.regression.mixed_linear_model import MixedLM
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
-from vmtl_core.lab import baselines, mixed
+from vmtl_core.lab import baselines
+from vmtl_core.lab.baselines import (
+    GaussianHierarchy,
+    condition,
+    design,
+    fit_hierarchy,
+    mixed,
+    task_moments,
+)
 from vmtl_core.lab.datasets import MultiTaskData, clusters, linked_tasks, rail_choices, schools
-from vmtl_core.lab.gaussian_hierarchy import GaussianHierarchy, condition, fit_hierarchy
-from vmtl_core.lab.metrics import accuracy, coverage, log_score, nmse
-from vmtl_core.lab.moments import design, task_moments
+from vmtl_core.lab.scores import Prediction, accuracy, coverage, log_score, nmse
 
 # NMSE on schools at 5 and 10 pupils a school; mean of several random splits, other code.
 REFERENCE = {5: (0.567, 0.406, 0.370), 10: (0.509, 0.421, 0.362)}
@@ -37,9 +43,7 @@ def regression(*sizes: int, inputs: int = 2, seed: int = 0) -> MultiTaskData:
     return MultiTaskData(x, y, task, names, tuple(f"x{d}" for d in range(inputs)), "y", "made up")
 
 
-def scores(
-    split: tuple[MultiTaskData, MultiTaskData], method: Callable[..., baselines.Prediction]
-) -> float:
+def scores(split: tuple[MultiTaskData, MultiTaskData], method: Callable[..., Prediction]) -> float:
     train, test = split
     return nmse(method(train, test).mean, test.y).item()
 
@@ -216,7 +220,7 @@ def test_ridge_solves_its_normal_equations_task_by_task() -> None:
     torch.testing.assert_close(pooled.mean, test.x @ w)
 
 
-def random_intercepts(train: MultiTaskData, test: MultiTaskData) -> baselines.Prediction:
+def random_intercepts(train: MultiTaskData, test: MultiTaskData) -> Prediction:
     return baselines.hierarchical_mixed(train, test, random_slopes=False)
 
 
@@ -227,7 +231,7 @@ def test_schools_reproduce_the_reference_errors(pupils: int) -> None:
         train, test = schools().split(pupils, seed)
         train, test = train.standardise(test)
         splits.append((train, test))
-    methods: tuple[Callable[..., baselines.Prediction], ...] = (
+    methods: tuple[Callable[..., Prediction], ...] = (
         baselines.single_task_ridge,
         baselines.pooled_ridge,
         baselines.hierarchical_gaussian,
@@ -349,7 +353,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
         r"`train` .* more examples than the 5 weights.* got 4",
     ),
     "point prediction": (
-        lambda: baselines.Prediction(torch.zeros(2)).distribution(),
+        lambda: Prediction(torch.zeros(2)).distribution(),
         r"`sd` .* got None",
     ),
 }

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from vmtl_core.lab import digits_comparison as comparison
+from vmtl_core.lab.baselines import SharedEncoder, features, fit_trunk
 from vmtl_core.lab.datasets import digit_domains
-from vmtl_core.lab.digit_models import make_classifier
-from vmtl_core.lab.digit_networks import SharedEncoder, features, fit_trunk
+from vmtl_core.lab.experiments import digits as comparison
+from vmtl_core.lab.experiments.digit_models import make_classifier
 
 
 @pytest.mark.parametrize("task", comparison.METHODS)

@@ -9,7 +9,7 @@ from scipy import stats
 from sklearn.metrics import brier_score_loss, r2_score
 from torch.distributions import Bernoulli, Categorical, MixtureSameFamily, Normal
 
-from vmtl_core.lab import metrics
+from vmtl_core.lab.scores import metrics
 
 
 def standard(rows: int) -> Normal:

@@ -6,7 +6,7 @@ from torch.distributions import Independent, Normal
 
 import vmtl_core as vmtl
 from vmtl_core.lab.datasets import linked_tasks
-from vmtl_core.lab.linked_comparison import METHODS, compare, fit_model, predict_with, results
+from vmtl_core.lab.experiments.linked import METHODS, compare, fit_model, predict_with, results
 from vmtl_core.lab.plots import chapter_07 as plots
 from vmtl_core.lab.plots.style import COLOURS, LINES, MARKERS, canvas, label_panels, use_style
 

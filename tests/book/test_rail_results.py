@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from vmtl_core.lab import rail_comparison as comparison
 from vmtl_core.lab.datasets import rail_choices
-from vmtl_core.lab.metrics import paired_difference
+from vmtl_core.lab.experiments import rail as comparison
 from vmtl_core.lab.plots import chapter_09 as plots
+from vmtl_core.lab.scores import paired_difference
 
 COLUMNS = ["accuracy", "log_score", "calibration"]
 

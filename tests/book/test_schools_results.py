@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from vmtl_core.lab import schools_comparison as comparison
-from vmtl_core.lab.metrics import mean_and_interval
+from vmtl_core.lab.experiments import schools as comparison
+from vmtl_core.lab.scores import mean_and_interval
 
 SIZES = (3, 5, 10)
 BETTER = {"nmse": -1, "log_score": 1}

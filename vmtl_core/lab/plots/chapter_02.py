@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from vmtl_core.lab.metrics import mean_and_interval
 from vmtl_core.lab.plots.style import (
     BLACK,
     BLUE,
@@ -21,6 +20,7 @@ from vmtl_core.lab.plots.style import (
     VERMILLION,
     use_style,
 )
+from vmtl_core.lab.scores import mean_and_interval
 
 
 class Block(NamedTuple):

@@ -7,7 +7,6 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from vmtl_core.lab.metrics import mean_and_interval
 from vmtl_core.lab.plots.style import (
     BLACK,
     BLUE,
@@ -18,6 +17,7 @@ from vmtl_core.lab.plots.style import (
     VERMILLION,
     use_style,
 )
+from vmtl_core.lab.scores import mean_and_interval
 
 STYLES: dict[str, tuple[str, Any]] = {
     "exact": (BLACK, "-"),

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from vmtl_core.lab.metrics import mean_and_interval
 from vmtl_core.lab.plots.style import BLACK, BLUE, LINES, ORANGE, VERMILLION, use_style
+from vmtl_core.lab.scores import mean_and_interval
 
 SOURCES = {
     "own": (BLUE, "o"),

@@ -16,8 +16,8 @@ from torch.distributions import Distribution, MultivariateNormal
 
 from vmtl_core import History, PredictiveMixture, decompose_uncertainty
 from vmtl_core.lab.datasets import MultiTaskData
-from vmtl_core.lab.metrics import mean_and_interval
 from vmtl_core.lab.plots.style import COLOURS, GREY, INK, LINES, MARKERS, canvas
+from vmtl_core.lab.scores import mean_and_interval
 
 Predict = Callable[[Tensor, Tensor], PredictiveMixture]
 
@@ -145,7 +145,7 @@ def comparison(
     by seed; what lies left of `-reach` is shown as an arrow.
 
     Args:
-        table: rows n, seed, method, task, accuracy, log_score; see `linked_comparison.compare`.
+        table: rows n, seed, method, task, accuracy, log_score; see `linked.compare`.
         methods: in the order from top to bottom.
         n: numbers of training points, a row of panels for each.
         reach: of the panels on the right, nats.

@@ -13,8 +13,8 @@ from torch.distributions import Normal
 
 from vmtl_core import MultiTaskELBO, PredictiveMixture
 from vmtl_core.lab.datasets import MultiTaskData
-from vmtl_core.lab.metrics import mean_and_interval
 from vmtl_core.lab.plots.style import COLOURS, GREY, INK, LINES, MARKERS, canvas, label_panels
+from vmtl_core.lab.scores import mean_and_interval
 
 Limits = tuple[float, float]
 

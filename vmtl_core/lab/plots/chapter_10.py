@@ -12,7 +12,6 @@ from torch.distributions import Normal
 
 from vmtl_core import History
 from vmtl_core.lab.datasets import MultiTaskData
-from vmtl_core.lab.metrics import mean_and_interval
 from vmtl_core.lab.plots.style import (
     COLOURS,
     GREY,
@@ -22,6 +21,7 @@ from vmtl_core.lab.plots.style import (
     canvas,
     label_panels,
 )
+from vmtl_core.lab.scores import mean_and_interval
 
 
 def images(data: MultiTaskData, columns: int = 12) -> Figure:

@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from vmtl_core.lab.metrics import mean_and_interval
 from vmtl_core.lab.plots.style import (
     BLACK,
     BLUE,
@@ -21,6 +20,7 @@ from vmtl_core.lab.plots.style import (
     canvas,
     label_panels,
 )
+from vmtl_core.lab.scores import mean_and_interval
 
 SOURCES = {"own": (BLUE, "o"), "previous": (ORANGE, "s"), "joint": (VERMILLION, "^")}
 

@@ -6,7 +6,7 @@ from typing import Any
 import traitlets
 from matplotlib.figure import Figure
 
-from vmtl_core.lab.echo import (
+from vmtl_core.lab.experiments.echo import (
     Pair,
     exact_posterior,
     joint_posterior,

@@ -1,4 +1,4 @@
-// Two tasks that are each other's prior: the closed forms of chapter 11. Python: lab/echo.py.
+// Two tasks that are each other's prior: the closed forms of chapter 11. Python: lab/experiments/echo.py.
 // `square` is s^2 = sigma^2 / N, `spread` is delta^2. Each returns { gap, variance }.
 const HALVINGS = 80;
 

@@ -10,7 +10,7 @@ from torch.distributions import Normal
 from torch.nn.functional import logsigmoid
 
 from vmtl_core.lab.datasets import MultiTaskData
-from vmtl_core.lab.prediction import ClassPrediction, check_pair
+from vmtl_core.lab.scores import ClassPrediction, check_pair
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.distributions import Categorical, Distribution, Normal
 
 from vmtl_core.lab import baselines
+from vmtl_core.lab.baselines import features, fit_trunk
 from vmtl_core.lab.datasets import (
     MultiTaskData,
     digit_domains,
@@ -19,7 +20,7 @@ from vmtl_core.lab.datasets import (
     rotated_digits,
     scale_images,
 )
-from vmtl_core.lab.digit_models import (
+from vmtl_core.lab.experiments.digit_models import (
     angle_model,
     classify,
     fit,
@@ -27,8 +28,7 @@ from vmtl_core.lab.digit_models import (
     noise_of_unseen,
     predict_angles,
 )
-from vmtl_core.lab.digit_networks import features, fit_trunk
-from vmtl_core.lab.metrics import (
+from vmtl_core.lab.scores import (
     accuracy,
     coverage,
     expected_calibration_error,

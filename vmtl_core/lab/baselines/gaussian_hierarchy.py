@@ -15,9 +15,9 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
+from vmtl_core.lab.baselines.moments import Moments, design, task_moments
 from vmtl_core.lab.datasets import MultiTaskData
-from vmtl_core.lab.moments import Moments, design, task_moments
-from vmtl_core.lab.prediction import Prediction
+from vmtl_core.lab.scores import Prediction
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,12 +12,12 @@ import torch
 from sklearn.linear_model import Ridge
 from torch import Tensor
 
+from vmtl_core.lab.baselines.gaussian_hierarchy import fit_hierarchy
+from vmtl_core.lab.baselines.logistic import pooled_logistic, single_task_logistic
+from vmtl_core.lab.baselines.mixed import fit_mixed
+from vmtl_core.lab.baselines.moments import design
 from vmtl_core.lab.datasets import MultiTaskData
-from vmtl_core.lab.gaussian_hierarchy import fit_hierarchy
-from vmtl_core.lab.logistic import pooled_logistic, single_task_logistic
-from vmtl_core.lab.mixed import fit_mixed
-from vmtl_core.lab.moments import design
-from vmtl_core.lab.prediction import ClassPrediction, Prediction, check_pair
+from vmtl_core.lab.scores import ClassPrediction, Prediction, check_pair
 
 __all__ = [
     "ClassPrediction",

@@ -10,7 +10,7 @@ import torch
 
 import vmtl_core as vmtl
 from vmtl_core.lab.datasets import clusters
-from vmtl_core.lab.metrics import coverage, log_score
+from vmtl_core.lab.scores import coverage, log_score
 
 LEVEL, REACH = 0.9, 1.6448536269514722
 BARE: dict[str, Any] = {"base_prior": None, "transfer": None, "hyperprior": None}

@@ -11,7 +11,12 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from vmtl_core.lab.intervals import Interval, check_level, mean_and_interval, paired_difference
+from vmtl_core.lab.scores.intervals import (
+    Interval,
+    check_level,
+    mean_and_interval,
+    paired_difference,
+)
 
 __all__ = [
     "Interval",

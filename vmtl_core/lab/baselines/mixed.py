@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMResults, VCSpec
 
+from vmtl_core.lab.baselines.gaussian_hierarchy import GaussianHierarchy, condition
+from vmtl_core.lab.baselines.moments import design, task_moments
 from vmtl_core.lab.datasets import MultiTaskData
-from vmtl_core.lab.gaussian_hierarchy import GaussianHierarchy, condition
-from vmtl_core.lab.moments import design, task_moments
 
 Columns = Sequence[Sequence[int]]
 

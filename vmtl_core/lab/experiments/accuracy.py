@@ -20,7 +20,7 @@ from torch import Generator, nn
 from torch.distributions import Categorical, Distribution, Normal
 
 import vmtl_core as vmtl
-from vmtl_core.lab import baselines, digit_models, digits_comparison
+from vmtl_core.lab import baselines
 from vmtl_core.lab.datasets import (
     MultiTaskData,
     chem97,
@@ -32,9 +32,14 @@ from vmtl_core.lab.datasets import (
     scale_images,
     schools,
 )
-from vmtl_core.lab.digit_networks import fit_trunk
-from vmtl_core.lab.metrics import coverage, expected_calibration_error, log_score, nmse
-from vmtl_core.lab.prediction import own_predictive
+from vmtl_core.lab.experiments import digit_models, digits
+from vmtl_core.lab.scores import (
+    coverage,
+    expected_calibration_error,
+    log_score,
+    nmse,
+    own_predictive,
+)
 
 RESULTS = "accuracy.csv"
 STEPS, FEWER, SAMPLES = 1000, 300, 400
@@ -92,7 +97,7 @@ def opposites_6(seed: int) -> Pair:
 
 def domains_20(seed: int) -> Pair:
     """Twenty images of each of six domains of digits."""
-    return digits_comparison.domains(20, seed)
+    return digits.domains(20, seed)
 
 
 def inverted_20(seed: int) -> Pair:
@@ -104,7 +109,7 @@ def inverted_20(seed: int) -> Pair:
 
 def rotated_10(seed: int) -> Pair:
     """Ten images of each rotated digit; scaled so that a row has length 1 on average."""
-    train, test = digits_comparison.angles(10, seed)
+    train, test = digits.angles(10, seed)
     length = train.x.shape[1] ** 0.5
     return replace(train, x=train.x / length), replace(test, x=test.x / length)
 
@@ -201,7 +206,7 @@ def trunk(train: MultiTaskData, test: MultiTaskData, seed: int, steps: int) -> D
     """
     scale = train.x.square().mean().sqrt()
     train, test = (replace(data, x=data.x / scale) for data in (train, test))
-    network = fit_trunk(train, steps, seed)
+    network = baselines.fit_trunk(train, steps, seed)
     with torch.no_grad():
         found = network(test.x, test.task)
     if train.kind == "classification":

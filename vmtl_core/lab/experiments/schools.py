@@ -15,8 +15,7 @@ from torch.distributions import Distribution
 import vmtl_core as vmtl
 from vmtl_core.lab import baselines
 from vmtl_core.lab.datasets import MultiTaskData, schools
-from vmtl_core.lab.metrics import coverage, log_score, nmse
-from vmtl_core.lab.prediction import own_predictive
+from vmtl_core.lab.scores import Prediction, coverage, log_score, nmse, own_predictive
 
 STEPS, SAMPLES = 2000, 400
 EARLY, LATE = 300, 1000  # steps of the paper's model: the fewer, the better it scores
@@ -24,7 +23,7 @@ RESULTS, FRESH = "schools.csv", "schools_fresh.csv"
 TRAINING, TEMPERATURES = "schools_training.csv", "schools_temperatures.csv"
 SPLITS = 10  # of RESULTS, at which every setting was chosen; those of FRESH come after them
 
-CLOSED_FORM: dict[str, Callable[..., baselines.Prediction]] = {
+CLOSED_FORM: dict[str, Callable[..., Prediction]] = {
     "single": baselines.single_task_bayes,
     "pooled": baselines.pooled_bayes,
     "mixed model": partial(baselines.hierarchical_mixed, random_slopes=False),

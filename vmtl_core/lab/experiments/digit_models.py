@@ -8,8 +8,8 @@ import torch
 from torch import Generator, Tensor
 
 import vmtl_core as vmtl
+from vmtl_core.lab.baselines import SharedEncoder, features, fit_trunk
 from vmtl_core.lab.datasets import MultiTaskData
-from vmtl_core.lab.digit_networks import SharedEncoder, features, fit_trunk
 
 STEPS, LATENT, CLASSES = 200, 16, 10
 FEW = {"weight_samples": 4, "latent_samples": 4}
@@ -23,7 +23,7 @@ def make_classifier(
 
     Args:
         train: scaled images with labels.
-        method: one of `digits_comparison.DOMAIN_METHODS` that `fit` fits.
+        method: one of `digits.DOMAIN_METHODS` that `fit` fits.
         latent: size of z, for the methods with encoders.
         seed: of the networks' first parameters.
     """

@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from vmtl_core.lab.datasets import MultiTaskData
-from vmtl_core.lab.prediction import ClassPrediction, check_pair
+from vmtl_core.lab.scores import ClassPrediction, check_pair
 
 
 def single_task_logistic(

@@ -16,11 +16,10 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Distribution
 
 import vmtl_core as vmtl
+from vmtl_core.lab.baselines import pooled_logistic
+from vmtl_core.lab.baselines.mixed_logit import first_negative, mixed_logit
 from vmtl_core.lab.datasets import MultiTaskData, Scaling, rail_choices
-from vmtl_core.lab.logistic import pooled_logistic
-from vmtl_core.lab.metrics import accuracy, expected_calibration_error, log_score
-from vmtl_core.lab.mixed_logit import first_negative, mixed_logit
-from vmtl_core.lab.prediction import ClassPrediction
+from vmtl_core.lab.scores import ClassPrediction, accuracy, expected_calibration_error, log_score
 
 STEPS, SAMPLES = 500, 400
 EARLY, LATE = 100, 300  # steps of the paper's model: the fewer, the better it scores

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from vmtl_core.lab import schools_comparison as schools
-from vmtl_core.lab.echo_clusters import variants
+from vmtl_core.lab.experiments import schools
+from vmtl_core.lab.experiments.echo_clusters import variants
 
 STEPS, PUPILS = 1000, 5
 RESULTS = "echo_schools.csv"
