@@ -1,32 +1,51 @@
 """The echo chamber for print and for readers without JavaScript."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from matplotlib.figure import Figure
 from torch.distributions import Normal
 
+from vmtl_core.lab.experiments.echo import Pair
 from vmtl_core.lab.plots.style import BLACK, BLUE, VERMILLION, canvas, use_style
-
-if TYPE_CHECKING:
-    from vmtl_core.lab.widgets.echo import EchoChamberExplorer
 
 SPIKE = 0.01
 
 
-def draw(widgets: "list[EchoChamberExplorer]") -> Figure:
+@dataclass(frozen=True)
+class Panel:
+    """One setting.
+
+    Args:
+        name: of the sources, with the round if there are rounds.
+        difference: Delta, of the sample means.
+        width: transfer width delta.
+        found: what the sources end with.
+        exact: every reading counted once.
+    """
+
+    name: str
+    difference: float
+    width: float
+    found: Pair
+    exact: Pair
+
+
+def draw(panels: Sequence[Panel]) -> Figure:
     """One column for each setting: posteriors filled, exact ones dashed, sample means marked."""
     use_style()
-    figure, axes = canvas(1, len(widgets), (3.2, 3.0), sharey=True)
-    for axis, widget in zip(axes[0], widgets, strict=True):
-        _posteriors(axis, widget)
+    figure, axes = canvas(1, len(panels), (3.2, 3.0), sharey=True)
+    for axis, panel in zip(axes[0], panels, strict=True):
+        _posteriors(axis, panel)
     axes[0, 0].legend(loc="upper left", fontsize=8)
     return figure
 
 
-def _posteriors(axis: Any, widget: "EchoChamberExplorer") -> None:
+def _posteriors(axis: Any, panel: Panel) -> None:
     w = torch.linspace(-1.6, 1.6, 401, dtype=torch.float64)
-    found, exact = widget.posterior, widget.exact
+    found, exact = panel.found, panel.exact
     top = 1.7 * Normal(0.0, exact.variance.sqrt()).log_prob(torch.tensor(0.0)).exp().item()
     sd = found.variance.sqrt().item()
     for sign, colour, mark in ((1, BLUE, "o"), (-1, VERMILLION, "s")):
@@ -42,7 +61,7 @@ def _posteriors(axis: Any, widget: "EchoChamberExplorer") -> None:
             axis.plot(w, density, color=colour, label=f"task {1 if sign > 0 else 2}")
         right = Normal(sign * exact.gap / 2, exact.variance.sqrt()).log_prob(w).exp()
         axis.plot(w, right, color=BLACK, ls="--", lw=1.2, label="exact" if sign > 0 else None)
-        axis.plot([sign * widget.difference / 2], [0], marker=mark, color=colour, clip_on=False)
-    name = f"previous, round {widget.rounds}" if widget.sources == "previous" else widget.sources
-    axis.set_title(f"{name}, δ = {widget.width:g}\nsd {sd:.2f}, exact {exact.variance.sqrt():.2f}")
+        axis.plot([sign * panel.difference / 2], [0], marker=mark, color=colour, clip_on=False)
+    numbers = f"sd {sd:.2f}, exact {exact.variance.sqrt():.2f}"
+    axis.set_title(f"{panel.name}, δ = {panel.width:g}\n{numbers}")
     axis.set(xlabel="w", ylim=(0, top))

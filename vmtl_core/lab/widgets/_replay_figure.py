@@ -1,18 +1,16 @@
 """The replay for print and for readers without JavaScript."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse, Rectangle
+from torch import Tensor
 
 from vmtl_core.lab.plots.style import canvas
 from vmtl_core.lab.widgets._temperature_figure import COLOURS, DASHES, INK
-
-if TYPE_CHECKING:
-    from vmtl_core.lab.widgets.replay import TrainingReplay
 
 TERM_STYLES: dict[str, tuple[str, Any, str]] = {
     "elbo": (INK, "-", "objective"),
@@ -22,26 +20,44 @@ TERM_STYLES: dict[str, tuple[str, Any, str]] = {
 }
 
 
-@contextmanager
-def _at(widget: "TrainingReplay", run: int, position: int) -> Iterator[None]:
-    """The widget at another setting, for a while, without telling a page of it."""
-    before = (widget.run, widget.position)
-    with widget.hold_sync():
-        widget.run, widget.position = run, position
-        try:
-            yield
-        finally:
-            widget.run, widget.position = before
+@dataclass(frozen=True)
+class Panel:
+    """One run at one step.
+
+    Args:
+        schedule: name of the run's temperature schedule.
+        sources: what the run's priors are made of.
+        step: the step shown.
+        tasks: T names.
+        columns: K names of the components.
+        phi: responsibilities, shape (T, K).
+        ellipses: centre and half axes of every posterior's ellipse in the plane, shape (T, 4).
+        truth: true weights in the plane, T pairs, or None.
+        plane: names of the two inputs whose weights are drawn.
+        steps: the recorded steps.
+        terms: of the objective at those steps, by name.
+    """
+
+    schedule: str
+    sources: str
+    step: int
+    tasks: Sequence[str]
+    columns: Sequence[str]
+    phi: Tensor
+    ellipses: Tensor
+    truth: Sequence[Sequence[float]] | None
+    plane: Sequence[str]
+    steps: Sequence[int]
+    terms: Mapping[str, Sequence[float]]
 
 
-def draw(widget: "TrainingReplay", settings: Sequence[tuple[int, int]]) -> Figure:
+def draw(panels: Sequence[Panel]) -> Figure:
     """Three rows (responsibilities, posteriors, terms) by one column for each setting."""
-    figure, axes = canvas(3, len(settings), (3.4, 2.9))
-    for column, (run, position) in zip(axes.T, settings, strict=True):
-        with _at(widget, run, position):
-            _heat_map(column[0], widget)
-            _ellipses(column[1], widget)
-            _terms(column[2], widget)
+    figure, axes = canvas(3, len(panels), (3.4, 2.9))
+    for column, panel in zip(axes.T, panels, strict=True):
+        _heat_map(column[0], panel)
+        _ellipses(column[1], panel)
+        _terms(column[2], panel)
     limits = torch.tensor([[*a.get_xlim(), *a.get_ylim()] for a in axes[1]])
     low, high = limits[:, [0, 2]].amin(0), limits[:, [1, 3]].amax(0)
     for axis in axes[1]:
@@ -57,10 +73,10 @@ def draw(widget: "TrainingReplay", settings: Sequence[tuple[int, int]]) -> Figur
     return figure
 
 
-def _heat_map(axis: Any, widget: "TrainingReplay") -> None:
-    phi = widget.phi
-    many = len(widget.columns) > 5
-    names = _without_shared_word(widget.columns, widget.tasks) if many else widget.columns
+def _heat_map(axis: Any, panel: Panel) -> None:
+    phi = panel.phi
+    many = len(panel.columns) > 5
+    names = _without_shared_word(panel.columns, panel.tasks) if many else panel.columns
     columns = [name.replace(" ", "\n", 1) if len(name) > 7 else name for name in names]
     axis.imshow(phi.numpy(), cmap="Blues", vmin=0, vmax=1.15)
     for t, row in enumerate(phi.tolist()):
@@ -74,10 +90,9 @@ def _heat_map(axis: Any, widget: "TrainingReplay") -> None:
             words = f"{value:.2f}".removeprefix("0" if many else "")
             axis.text(k, t, words, ha="center", va="center", color=ink, fontsize=9)
     axis.set_xticks(range(len(columns)), columns, fontsize=6.5 if many else 8)
-    axis.set_yticks(range(len(phi)), widget.tasks, fontsize=8)
+    axis.set_yticks(range(len(phi)), panel.tasks, fontsize=8)
     axis.grid(False)
-    shown = widget.runs[widget.run]
-    title = f"τ {shown['schedule']}, sources {shown['sources']}\nstep {widget.step}: φ"
+    title = f"τ {panel.schedule}, sources {panel.sources}\nstep {panel.step}: φ"
     axis.set_title(title, fontsize=10)
 
 
@@ -88,26 +103,24 @@ def _without_shared_word(columns: Sequence[str], tasks: Sequence[str]) -> list[s
     return [name.removeprefix(first) if shared else name for name in columns]
 
 
-def _ellipses(axis: Any, widget: "TrainingReplay") -> None:
-    for t, (x, y, a, b) in enumerate(widget.ellipses.tolist()):
+def _ellipses(axis: Any, panel: Panel) -> None:
+    for t, (x, y, a, b) in enumerate(panel.ellipses.tolist()):
         style = {"ec": COLOURS[t % 8], "ls": DASHES[t % 8], "lw": 2}
         axis.add_patch(Ellipse((x, y), 2 * a, 2 * b, fill=False, **style))
         mark = {"ls": "", "marker": "os^Dv"[t % 5], "color": COLOURS[t % 8]}
-        axis.plot([x], [y], label=widget.tasks[t], **mark)
-        if widget.truth is not None:
-            point = [widget.truth[t][d] for d in widget.axes]
-            axis.plot(*point, ms=8, mew=2, mfc="white", **mark)
+        axis.plot([x], [y], label=panel.tasks[t], **mark)
+        if panel.truth is not None:
+            axis.plot(*panel.truth[t], ms=8, mew=2, mfc="white", **mark)
     axis.autoscale_view()
-    first, second = (widget.inputs[d] for d in widget.axes)
+    first, second = panel.plane
     axis.set(xlabel=f"weight of {first}", ylabel=f"weight of {second}")
-    title = "posteriors, 90%" if widget.truth is None else "posteriors, 90% (hollow: truth)"
+    title = "posteriors, 90%" if panel.truth is None else "posteriors, 90% (hollow: truth)"
     axis.set_title(title, fontsize=10)
 
 
-def _terms(axis: Any, widget: "TrainingReplay") -> None:
-    terms = widget.runs[widget.run]["terms"]
+def _terms(axis: Any, panel: Panel) -> None:
     for name, (colour, dash, label) in TERM_STYLES.items():
-        axis.plot(widget.steps, terms[name], color=colour, ls=dash, lw=1.5, label=label)
-    axis.axvline(widget.step, color=INK, lw=0.8)
+        axis.plot(panel.steps, panel.terms[name], color=colour, ls=dash, lw=1.5, label=label)
+    axis.axvline(panel.step, color=INK, lw=0.8)
     axis.set(xlabel="step")
     axis.set_title("nats, mean over tasks", fontsize=10)

@@ -1,15 +1,14 @@
 """The temperature figure for print and for readers without JavaScript."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-
-if TYPE_CHECKING:
-    from vmtl_core.lab.widgets.temperature import TemperatureExplorer
+from torch import Tensor
 
 COLOURS = ["#0b5fae", "#c2410c", "#007a5a", "#8e2f8a", "#7d6200", "#1b7fb8", "#3f3f46", "#c2335f"]
 DASHES: list[Any] = [
@@ -19,16 +18,42 @@ DASHES: list[Any] = [
 INK = "#1f2328"
 
 
-def draw(widget: "TemperatureExplorer", taus: Sequence[float]) -> Figure:
+@dataclass(frozen=True)
+class Panel:
+    """One temperature.
+
+    Args:
+        tau: the temperature.
+        tasks: T names.
+        columns: K names of the sources.
+        task: the receiver whose row is drawn.
+        samples: draws of the weights, shape (draws, T, K).
+        means: of the sources' normals for one weight coordinate, shape (K,).
+        sds: their standard deviations, shape (K,).
+        x: values of that coordinate, shape (n,).
+        prior: density there that the first draw makes for `task`, shape (n,).
+    """
+
+    tau: float
+    tasks: Sequence[str]
+    columns: Sequence[str]
+    task: int
+    samples: Tensor
+    means: Tensor
+    sds: Tensor
+    x: Tensor
+    prior: Tensor
+
+
+def draw(panels: Sequence[Panel]) -> Figure:
     """Three rows (heat map, draws, prior) by one column for each temperature."""
     figure, axes = plt.subplots(
-        3, len(taus), figsize=(3.4 * len(taus), 8.2), squeeze=False, layout="constrained"
+        3, len(panels), figsize=(3.4 * len(panels), 8.2), squeeze=False, layout="constrained"
     )
-    columns = [*widget.tasks, "base"] if widget.base else list(widget.tasks)
-    for j, tau in enumerate(taus):
-        _heat_map(axes[0, j], widget, columns, tau)
-        _strips(axes[1, j], widget, columns, tau)
-        _prior(axes[2, j], widget, columns, tau)
+    for j, panel in enumerate(panels):
+        _heat_map(axes[0, j], panel)
+        _strips(axes[1, j], panel)
+        _prior(axes[2, j], panel)
     for row in (1, 2):
         for axis in axes[row, 1:]:
             axis.tick_params(labelleft=False)
@@ -38,8 +63,8 @@ def draw(widget: "TemperatureExplorer", taus: Sequence[float]) -> Figure:
     return figure
 
 
-def _heat_map(axis: Any, widget: "TemperatureExplorer", columns: list[str], tau: float) -> None:
-    weights = widget.samples(tau)[0].numpy()
+def _heat_map(axis: Any, panel: Panel) -> None:
+    weights, columns = panel.samples[0].numpy(), panel.columns
     axis.imshow(weights, cmap="Blues", vmin=0, vmax=1.15)
     for t, row in enumerate(weights.tolist()):
         for k, weight in enumerate(row):
@@ -51,18 +76,19 @@ def _heat_map(axis: Any, widget: "TemperatureExplorer", columns: list[str], tau:
                 continue
             ink = "white" if weight > 0.65 else INK
             axis.text(k, t, f"{weight:.2f}", ha="center", va="center", color=ink, fontsize=9)
-    box = Rectangle((-0.5, widget.task - 0.5), len(columns), 1, fill=False, ec=INK, lw=2.5)
+    box = Rectangle((-0.5, panel.task - 0.5), len(columns), 1, fill=False, ec=INK, lw=2.5)
     axis.add_patch(box).set_clip_on(False)
     axis.set_xticks(range(len(columns)), columns, fontsize=8)
-    axis.set_yticks(range(len(weights)), widget.tasks, fontsize=8)
+    axis.set_yticks(range(len(weights)), panel.tasks, fontsize=8)
     axis.tick_params(length=0)
     axis.grid(False)
-    axis.set_title(f"τ = {tau:g}\none draw of α", fontsize=11)
+    axis.set_title(f"τ = {panel.tau:g}\none draw of α", fontsize=11)
 
 
-def _strips(axis: Any, widget: "TemperatureExplorer", columns: list[str], tau: float) -> None:
-    sources = [k for k in range(len(columns)) if k != widget.task]
-    samples = widget.samples(tau)[:, widget.task].numpy()
+def _strips(axis: Any, panel: Panel) -> None:
+    columns = panel.columns
+    sources = [k for k in range(len(columns)) if k != panel.task]
+    samples = panel.samples[:, panel.task].numpy()
     jitter = torch.rand(len(samples), generator=torch.Generator().manual_seed(0)) - 0.5
     for place, k in enumerate(sources):
         heights = (place + 0.5 * jitter).tolist()
@@ -74,16 +100,15 @@ def _strips(axis: Any, widget: "TemperatureExplorer", columns: list[str], tau: f
     axis.set_xlim(-0.04, 1.04)
     axis.set_ylim(len(sources) - 0.4, -0.65)
     axis.set_xlabel("weight α", fontsize=9)
-    title = f"{widget.draws} draws for {widget.tasks[widget.task]}\n(bar and number: their mean)"
+    title = f"{len(samples)} draws for {panel.tasks[panel.task]}\n(bar and number: their mean)"
     axis.set_title(title, fontsize=10)
 
 
-def _prior(axis: Any, widget: "TemperatureExplorer", columns: list[str], tau: float) -> None:
-    means, sds = torch.tensor(widget.means), torch.tensor(widget.sds)
-    x = torch.linspace((means - 3.5 * sds).min().item(), (means + 3.5 * sds).max().item(), 241)
-    weights = widget.samples(tau)[0, widget.task].tolist()
-    for k, name in enumerate(columns):
-        if k == widget.task:
+def _prior(axis: Any, panel: Panel) -> None:
+    x, means, sds = panel.x, panel.means, panel.sds
+    weights = panel.samples[0, panel.task].tolist()
+    for k, name in enumerate(panel.columns):
+        if k == panel.task:
             continue
         density = torch.distributions.Normal(means[k], sds[k]).log_prob(x).exp()
         axis.plot(
@@ -95,7 +120,7 @@ def _prior(axis: Any, widget: "TemperatureExplorer", columns: list[str], tau: fl
         )
     axis.plot(
         x.numpy(),
-        widget.prior_density(x, tau).numpy(),
+        panel.prior.numpy(),
         color=INK,
         lw=2,
         label="prior: their sum",
@@ -103,4 +128,4 @@ def _prior(axis: Any, widget: "TemperatureExplorer", columns: list[str], tau: fl
     )
     axis.set_ylim(0, 0.42 / sds.min().item())
     axis.set_xlabel("value of the weight w", fontsize=9)
-    axis.set_title(f"prior of {widget.tasks[widget.task]}", fontsize=10)
+    axis.set_title(f"prior of {panel.tasks[panel.task]}", fontsize=10)

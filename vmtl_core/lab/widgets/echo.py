@@ -14,6 +14,7 @@ from vmtl_core.lab.experiments.echo import (
     previous_posterior,
 )
 from vmtl_core.lab.widgets._base import Widget, bundle, plain, require, stylesheet, whole
+from vmtl_core.lab.widgets._echo_figure import Panel, draw
 
 QUESTION = (
     "Two tasks are each other's prior. How close must their sample means be for both to claim "
@@ -122,7 +123,10 @@ class EchoChamberExplorer(Widget):
 
     def static_figure(self, settings: Sequence[dict[str, Any]] = SETTINGS) -> Figure:
         """Posteriors at several settings side by side, for print and without scripts."""
-        from vmtl_core.lab.widgets._echo_figure import draw
-
         own = {name: getattr(self, name) for name in (*RANGES, "count", "sources", "rounds")}
-        return draw([EchoChamberExplorer(**(own | changes)) for changes in settings])
+        return draw([EchoChamberExplorer(**(own | changes))._panel() for changes in settings])
+
+    def _panel(self) -> Panel:
+        sources = self.sources
+        name = f"previous, round {self.rounds}" if sources == "previous" else sources
+        return Panel(name, self.difference, self.width, self.posterior, self.exact)

@@ -20,6 +20,7 @@ from vmtl_core.lab.widgets._base import (
     stylesheet,
     whole,
 )
+from vmtl_core.lab.widgets._kl_figure import GRID, Panel, draw
 from vmtl_core.lab.widgets._noise import normal
 
 QUESTION = (
@@ -197,8 +198,19 @@ class KLExplorer(Widget):
 
     def static_figure(self, presets: Sequence[int] = (0, 1, 3)) -> Figure:
         """Densities and KLs at several of the `PRESETS`, for print and without scripts."""
-        from vmtl_core.lab.widgets._kl_figure import draw
+        panels = []
+        for i in presets:
+            setting = {k: v for k, v in PRESETS[i].items() if k != "name"}
+            other = KLExplorer(samples=self.samples, seed=self.seed, **setting)
+            panels.append(other._panel(PRESETS[i]["name"]))
+        return draw(panels)
 
-        settings = [{k: v for k, v in PRESETS[i].items() if k != "name"} for i in presets]
-        widgets = [KLExplorer(samples=self.samples, seed=self.seed, **s) for s in settings]
-        return draw(widgets, [PRESETS[i]["name"] for i in presets])
+    def _panel(self, title: str) -> Panel:
+        return Panel(
+            title,
+            mixture=self.mixture_density(GRID),
+            q=self.q.log_prob(GRID).exp(),
+            law_of_sum=self.law_of_sum.log_prob(GRID).exp(),
+            kl=self.kl,
+            estimates=self.estimates,
+        )

@@ -11,6 +11,7 @@ from torch.distributions import MultivariateNormal, Normal
 
 from vmtl_core.lab.widgets._base import Widget, bundle, plain, require, stylesheet, whole
 from vmtl_core.lab.widgets._noise import normal
+from vmtl_core.lab.widgets._predictive_figure import GRID, Panel, draw
 from vmtl_core.predictive import PredictiveMixture, Uncertainty, decompose_uncertainty
 
 QUESTION = (
@@ -175,8 +176,20 @@ class PredictiveExplorer(Widget):
 
     def static_figure(self, widths: Sequence[float] = (0.2, 1.0, 3.0)) -> Figure:
         """The same picture at several posterior widths, for print and without scripts."""
-        from vmtl_core.lab.widgets._predictive_figure import draw
-
         names = ("points", "noise", "samples", "x", "new_points", "seed")
         kept = {name: getattr(self, name) for name in names}
-        return draw([PredictiveExplorer(width=width, **kept) for width in widths])
+        return draw([PredictiveExplorer(width=width, **kept)._panel() for width in widths])
+
+    def _panel(self) -> Panel:
+        each = self.predictive(torch.tensor([self.x])).components
+        return Panel(
+            self.width,
+            self.lines,
+            self.data,
+            self.new,
+            intervals=self.intervals(self.new[0]),
+            covered=self.covered,
+            x=self.x,
+            densities=each.log_prob(GRID.view(-1, 1, 1, 1)).exp().squeeze(-1).squeeze(1),
+            uncertainty=self.uncertainty,
+        )

@@ -1,6 +1,7 @@
 """A recorded fit to scrub: mixing weights, posteriors, the prior of a task, terms of the ELBO."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from vmtl_core.lab.widgets._base import (
     stylesheet,
     whole,
 )
+from vmtl_core.lab.widgets._replay_figure import Panel, draw
 from vmtl_core.priors import mixture_prior
 
 QUESTION = (
@@ -348,7 +350,36 @@ class TrainingReplay(Widget):
 
         By default the last recorded step of the first three runs.
         """
-        from vmtl_core.lab.widgets._replay_figure import draw
-
         last = len(self.steps) - 1
-        return draw(self, settings or [(run, last) for run in range(min(3, len(self.runs)))])
+        panels = []
+        for run, position in settings or [(i, last) for i in range(min(3, len(self.runs)))]:
+            with self._at(run, position):
+                panels.append(self._panel())
+        return draw(panels)
+
+    @contextmanager
+    def _at(self, run: int, position: int) -> Iterator[None]:
+        """The widget at another setting, for a while, without telling a page of it."""
+        before = (self.run, self.position)
+        with self.hold_sync():
+            self.run, self.position = run, position
+            try:
+                yield
+            finally:
+                self.run, self.position = before
+
+    def _panel(self) -> Panel:
+        shown, truth = self.runs[self.run], self.truth
+        return Panel(
+            schedule=shown["schedule"],
+            sources=shown["sources"],
+            step=self.step,
+            tasks=self.tasks,
+            columns=self.columns,
+            phi=self.phi,
+            ellipses=self.ellipses,
+            truth=None if truth is None else [[row[d] for d in self.axes] for row in truth],
+            plane=[self.inputs[d] for d in self.axes],
+            steps=self.steps,
+            terms=shown["terms"],
+        )

@@ -20,6 +20,7 @@ from vmtl_core.lab.widgets._base import (
     whole,
 )
 from vmtl_core.lab.widgets._noise import gumbel
+from vmtl_core.lab.widgets._temperature_figure import Panel, draw
 from vmtl_core.mixing import tempered_log_softmax
 
 QUESTION = "What happens to the mixing weights as τ falls? Decide before you move the slider."
@@ -208,6 +209,19 @@ class TemperatureExplorer(Widget):
 
     def static_figure(self, taus: Sequence[float] = (0.1, 1.0, 10.0)) -> Figure:
         """The same picture at several temperatures side by side, for print and without scripts."""
-        from vmtl_core.lab.widgets._temperature_figure import draw
+        return draw([self._panel(tau) for tau in taus])
 
-        return draw(self, taus)
+    def _panel(self, tau: float) -> Panel:
+        means, sds = torch.tensor(self.means), torch.tensor(self.sds)
+        x = torch.linspace((means - 3.5 * sds).min().item(), (means + 3.5 * sds).max().item(), 241)
+        return Panel(
+            tau,
+            tasks=self.tasks,
+            columns=[*self.tasks, *(["base"] if self.base else [])],
+            task=self.task,
+            samples=self.samples(tau),
+            means=means,
+            sds=sds,
+            x=x,
+            prior=self.prior_density(x, tau),
+        )
