@@ -10,9 +10,21 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, Categorical, Distribution, Independent, Normal
+from torch.distributions import (
+    Bernoulli,
+    Categorical,
+    Distribution,
+    Independent,
+    Normal,
+    Poisson,
+)
 
-from vmtl_core._checks import positive_finite, require
+from vmtl_core._checks import positive_finite, positive_int, require
+from vmtl_core.expectations import expected_log_normaliser, expected_softplus
+from vmtl_core.mixing import log_normal_density
+
+TASK_NOISE_SD = 0.5
+"""With a noise scale for each task: the sd of their logarithms about the mean."""
 
 
 def linear(z: Tensor, w: Tensor) -> Tensor:
@@ -46,26 +58,78 @@ def linear(z: Tensor, w: Tensor) -> Tensor:
 
 
 class LinearGaussian(nn.Module):
-    """y ~ N(z^T w, sigma^2), one noise scale sigma for all tasks. Equation (1.1).
+    """y ~ N(z^T w, sigma^2), one noise scale sigma for all tasks or one for each. Equation (1.1).
 
     With w of event shape (D, P), y has P columns that are independent given z and w.
 
     Args:
         scale: sigma, in units of y, fixed; learned if None.
         initial_scale: where a learned sigma starts.
+        tasks: T for a sigma of every task's own, drawn towards each other by the hyperprior; None
+            for one that all share.
     """
 
-    def __init__(self, scale: float | None = None, initial_scale: float = 1.0):
+    unit: Tensor
+
+    def __init__(
+        self,
+        scale: float | None = None,
+        initial_scale: float = 1.0,
+        tasks: int | None = None,
+    ):
         super().__init__()
         value = initial_scale if scale is None else scale
         value = positive_finite("initial_scale" if scale is None else "scale", value)
-        log_scale = torch.tensor(math.log(value))
+        shape = () if tasks is None else (positive_int("tasks", tasks, least=2),)
+        log_scale = torch.full(shape, math.log(value))
         self.log_scale = nn.Parameter(log_scale, requires_grad=scale is None)
+        self.register_buffer("unit", torch.zeros(()))
 
-    def forward(self, z: Tensor, w: Tensor) -> Distribution:
+    @property
+    def per_task(self) -> bool:
+        """Whether every task has a sigma of its own; such a likelihood is told the rows' tasks."""
+        return self.log_scale.ndim > 0
+
+    def forward(self, z: Tensor, w: Tensor, task: Tensor | None = None) -> Distribution:
         mean = linear(z, w)
-        normal = Normal(mean, self.log_scale.exp().expand_as(mean), validate_args=False)
+        scale = self.row_log_scale(task).exp()
+        if w.ndim == 5:
+            scale = scale.unsqueeze(-1)
+        normal = Normal(mean, scale.expand_as(mean), validate_args=False)
         return Independent(normal, 1, validate_args=False) if w.ndim == 5 else normal
+
+    def row_log_scale(self, task: Tensor | None) -> Tensor:
+        """log sigma: a scalar, or that of every row's task, (B,)."""
+        if not self.per_task:
+            return self.log_scale
+        require(task is not None, "`task` must be given to a likelihood with a scale for each task")
+        return self.log_scale[task]
+
+    def expected_log_prob(
+        self, mean: Tensor, variance: Tensor, y: Tensor, task: Tensor | None = None
+    ) -> Tensor:
+        """E log p(y|eta) of every row, eta ~ N(mean, variance), exact, (B,). Equation (5.12)."""
+        log_scale = self.row_log_scale(task)
+        if y.ndim == 2:
+            log_scale = log_scale.unsqueeze(-1)
+        square = ((y - mean).square() + variance) * (-2 * log_scale).exp()
+        each = -0.5 * square - log_scale - 0.5 * math.log(2 * math.pi)
+        return each.sum(-1) if y.ndim == 2 else each
+
+    def log_hyperprior(self) -> Tensor:
+        """Log density of the weak hyperprior of a learned sigma, a scalar. Equation (5.6).
+
+        Half-normal of scale 1 in units of y's spread (1 until `fit` has seen the data), as a
+        density of log sigma. With a sigma for each task it holds for their geometric mean, and
+        log sigma_t is N(0, 1/4) about that.
+        """
+        if not self.log_scale.requires_grad:
+            return torch.zeros_like(self.unit)
+        centre = self.log_scale.mean() - self.unit
+        total = centre - (2 * centre).exp() / 2 + 0.5 * math.log(2 / math.pi)
+        if not self.per_task:
+            return total
+        return total + log_normal_density(self.log_scale - self.log_scale.mean(), TASK_NOISE_SD)
 
 
 class LinearBernoulli(nn.Module):
@@ -78,6 +142,25 @@ class LinearBernoulli(nn.Module):
         )
         return Bernoulli(logits=linear(z, w), validate_args=False)
 
+    def expected_log_prob(self, mean: Tensor, variance: Tensor, y: Tensor) -> Tensor:
+        """E log p(y|eta) of every row, eta ~ N(mean, variance), by quadrature, (B,)."""
+        return y * mean - expected_softplus(mean, variance)
+
+
+class LinearPoisson(nn.Module):
+    """y in {0, 1, 2, ...} with log rate z^T w: Poisson regression of counts. Equation (1.1)."""
+
+    def forward(self, z: Tensor, w: Tensor) -> Distribution:
+        require(
+            w.ndim == 4,
+            f"`weights` must have event shape (D,) for LinearPoisson; got {tuple(w.shape[3:])}",
+        )
+        return Poisson(linear(z, w).exp(), validate_args=False)
+
+    def expected_log_prob(self, mean: Tensor, variance: Tensor, y: Tensor) -> Tensor:
+        """E log p(y|eta) of every row, eta ~ N(mean, variance), exact, (B,)."""
+        return y * mean - (mean + 0.5 * variance).exp() - torch.lgamma(y + 1)
+
 
 class LinearCategorical(nn.Module):
     """y in {0...C-1} with logits z^T w, w of event shape (D, C) or (D + 1, C). Equation (1.1)."""
@@ -89,6 +172,11 @@ class LinearCategorical(nn.Module):
             f"got {tuple(w.shape[3:])}",
         )
         return Categorical(logits=linear(z, w), validate_args=False)
+
+    def expected_log_prob(self, mean: Tensor, variance: Tensor, y: Tensor) -> Tensor:
+        """E log p(y|eta) of every row, eta_c ~ N(mean_c, variance_c), by fixed nodes, (B,)."""
+        chosen = mean.gather(-1, y.long().unsqueeze(-1)).squeeze(-1)
+        return chosen - expected_log_normaliser(mean, variance)
 
 
 Grid = list[tuple[Tensor | slice, Distribution]]
@@ -104,18 +192,19 @@ def likelihood_grid(likelihood: Any, z: Tensor, w: Tensor, task: Tensor) -> Grid
         ValueError: if a likelihood returns anything but a Distribution of batch shape (L, M, B).
     """
     if not isinstance(likelihood, list):
-        return [(slice(None), _evaluate(likelihood, z, w, "likelihood"))]
+        return [(slice(None), _evaluate(likelihood, z, w, task, "likelihood"))]
     grid: Grid = []
     for t, one in enumerate(likelihood):
         rows = (task == t).nonzero().flatten()
         if len(rows):
             name = f"likelihood[{t}]"
-            grid.append((rows, _evaluate(one, z[:, :, rows], w[:, :, rows], name)))
+            grid.append((rows, _evaluate(one, z[:, :, rows], w[:, :, rows], task[rows], name)))
     return grid
 
 
-def _evaluate(likelihood: Any, z: Tensor, w: Tensor, name: str) -> Distribution:
-    dist = likelihood(z, w)
+def _evaluate(likelihood: Any, z: Tensor, w: Tensor, task: Tensor, name: str) -> Distribution:
+    per_task = getattr(likelihood, "per_task", False)
+    dist = likelihood(z, w, task) if per_task else likelihood(z, w)
     wanted = (z.shape[0], w.shape[1], z.shape[2])
     found = tuple(dist.batch_shape) if isinstance(dist, Distribution) else type(dist).__name__
     require(

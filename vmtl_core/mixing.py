@@ -96,6 +96,9 @@ class GumbelSoftmaxMixing(nn.Module):
         tasks: T, at least 2.
         base: whether the prior has a base component; it comes last, as column T.
         base_weight: its initial weight, between 0 and 1; the other tasks share the rest equally.
+        neighbours: how many other tasks a row admits; None for all. Which ones, (T, neighbours),
+            is `index`: the next ids until `fit` chooses; all below are then of shape
+            (T, neighbours), or one more with the base.
 
     Raises:
         ValueError: for fewer than two tasks or a `base_weight` outside (0, 1).
@@ -107,20 +110,52 @@ class GumbelSoftmaxMixing(nn.Module):
 
     excluded: Tensor
     start: Tensor
+    index: Tensor | None
 
-    def __init__(self, tasks: int, base: bool = False, base_weight: float = 0.5):
+    def __init__(
+        self,
+        tasks: int,
+        base: bool = False,
+        base_weight: float = 0.5,
+        neighbours: int | None = None,
+    ):
         super().__init__()
         positive_int("tasks", tasks, least=2)
         inside = isinstance(base_weight, int | float) and 0 < base_weight < 1
         require(inside, f"`base_weight` must be a number in (0, 1); got {base_weight!r}")
-        self.tasks = tasks
-        logits = torch.zeros(tasks, tasks + base)
-        if base:
-            logits[:, -1] = math.log(base_weight / (1 - base_weight) * (tasks - 1))
+        self.tasks, self.base = tasks, bool(base)
+        if neighbours is not None:
+            positive_int("neighbours", neighbours, least=0 if base else 1)
+            neighbours = None if neighbours >= tasks - 1 else neighbours
+        sources = tasks if neighbours is None else neighbours
+        logits = torch.zeros(tasks, sources + base)
+        others = tasks - 1 if neighbours is None else neighbours
+        if base and others:
+            logits[:, -1] = math.log(base_weight / (1 - base_weight) * others)
         self.register_buffer("start", logits.clone(), persistent=False)
         self.logits = nn.Parameter(logits)
-        excluded = torch.eye(tasks, tasks + base, dtype=torch.bool)
+        if neighbours is None:
+            excluded = torch.eye(tasks, tasks + base, dtype=torch.bool)
+        else:
+            excluded = torch.zeros_like(logits, dtype=torch.bool)
         self.register_buffer("excluded", excluded, persistent=False)
+        ring = None
+        if neighbours is not None:
+            ring = (torch.arange(tasks)[:, None] + torch.arange(1, neighbours + 1)) % tasks
+        self.register_buffer("index", ring)
+
+    def columns(self) -> Tensor | None:
+        """Which component each entry of a row is of, (T, K), the base as T; None where all are."""
+        if self.index is None or not self.base:
+            return self.index
+        return torch.cat([self.index, torch.full_like(self.logits[:, :1], self.tasks).long()], 1)
+
+    def dense(self, values: Tensor) -> Tensor:
+        """Entries of every row, (T, K), in the columns of their sources: (T, T), or (T, T + 1)."""
+        columns = self.columns()
+        if columns is None:
+            return values
+        return values.new_zeros(self.tasks, self.tasks + self.base).scatter(1, columns, values)
 
     def masked_logits(self) -> Tensor:
         """log pi up to a constant in each row, shape (T, K); `-inf` on the diagonal."""
@@ -153,7 +188,7 @@ class GumbelSoftmaxMixing(nn.Module):
     def log_hyperprior(self) -> Tensor:
         """Sum over the admitted entries of log N(logit; its start, 1), a scalar."""
         away = (self.logits - self.start).masked_fill(self.excluded, 0.0)
-        return log_normal_density(away, entries=away.numel() - self.tasks)
+        return log_normal_density(away, entries=away.numel() - int(self.excluded.sum()))
 
 
 def log_normal_density(value: Tensor, scale: float = 1.0, entries: int | None = None) -> Tensor:

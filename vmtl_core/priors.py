@@ -32,6 +32,7 @@ from vmtl_core.distributions import (
     widen,
 )
 from vmtl_core.mixing import GumbelSoftmaxMixing, log_normal_density
+from vmtl_core.units import Units
 
 BASE_PRIORS = ("standard", "learned")
 START_SD, MEAN_SD = 0.3, math.sqrt(0.5)
@@ -89,6 +90,7 @@ class BasePrior(nn.Module):
     def __init__(self, kind: str | Distribution, event_shape: Sequence[int]):
         super().__init__()
         self.given, self.event_shape = kind, sizes("event_shape", event_shape)
+        self.units = Units()
         self.register_buffer("like", torch.zeros(()), persistent=False)
         if isinstance(kind, Distribution):
             require(
@@ -110,10 +112,16 @@ class BasePrior(nn.Module):
             if can_rebuild(given):
                 given = map_parameters(given, lambda t: t.to(self.like))
             return given.expand(torch.Size((1,)))
+        return self.units.to_data(self.standard())
+
+    def standard(self) -> Distribution:
+        """The same in standard units, in which its coordinates are independent, (5.13)."""
         return gaussian(self.loc[None], self.log_scale.exp()[None], self.event_shape)
 
     def log_hyperprior(self, tasks: int) -> Tensor:
         """Sum over coordinates of log N(m_0; 0, 1/2) + log Gamma(v_0; c/2, c/2), a scalar.
+
+        Both are in standard units, (5.13): relative to the spread of the data that were fitted.
 
         The latter as a density of log s_0, the parameter that is fitted; c = min(1, FEW / T).
         A push c on log s_0 holds weights that don't vary at s_0 about (c / T)^(1/4) of what one
@@ -149,6 +157,7 @@ class WeightsPrior(nn.Module):
             delta in units of w, as above; a number above 0 fixes it; None is 0.
         own_sources: whether the sources are own-data posteriors, which fit a learned base prior;
             the mixture then gives it no gradient.
+        neighbours: how many sources a task's prior is made of; None for all others.
     """
 
     def __init__(
@@ -158,11 +167,14 @@ class WeightsPrior(nn.Module):
         base_prior: str | Distribution | None = "learned",
         transfer: str | float | None = "stationary",
         own_sources: bool = False,
+        neighbours: int | None = None,
     ):
         super().__init__()
         self.own_sources = own_sources
         self.base = None if base_prior is None else BasePrior(base_prior, event_shape)
-        self.mixing = GumbelSoftmaxMixing(tasks, base=self.base is not None)
+        self.own_units = Units()
+        with_base = self.base is not None
+        self.mixing = GumbelSoftmaxMixing(tasks, base=with_base, neighbours=neighbours)
         self.log_width: nn.Parameter | None = None
         self.stationary = transfer == "stationary"
         if isinstance(transfer, str):
@@ -178,6 +190,11 @@ class WeightsPrior(nn.Module):
             width = torch.tensor(math.log(positive_finite("transfer", transfer)))
             self.log_width = nn.Parameter(width, requires_grad=False)
 
+    @property
+    def units(self) -> Units:
+        """Standard units of w, (5.13), of a learned base prior and of a learned width."""
+        return self.own_units if self.base is None else self.base.units
+
     def width(self) -> Tensor | None:
         """delta, shape of w or (), in units of w (stationary: of p_0's sd); None without one."""
         return None if self.log_width is None else self.log_width.exp()
@@ -188,15 +205,21 @@ class WeightsPrior(nn.Module):
         require(
             found == wanted, f"`sources` must have batch shape {wanted}, one a task; got {found}"
         )
-        width, base = self.width(), None
+        units, width, base = self.units, self.width(), None
         if self.base is not None:
             fixed = self.own_sources and self.base.given == "learned"
-            base = detach(self.base()) if fixed else self.base()
-        if width is not None and base is not None and self.stationary:
-            sources = relax(sources, base, width)
-        elif width is not None:
-            sources = widen(sources, width)
-        return sources if base is None else concatenate([sources, base])
+            base = self.base.standard() if self.base.given == "learned" else self.base()
+            base = detach(base) if fixed else base
+        if self.log_width is not None and not self.log_width.ndim:  # a number, in units of w
+            sources = units.to_standard(widen(sources, self.log_width.exp()))
+        else:
+            sources = units.to_standard(sources)
+            if width is not None:
+                relaxed = self.stationary and base is not None
+                sources = relax(sources, base, width) if relaxed else widen(sources, width)
+        every = units.to_data(sources if base is None else concatenate([sources, base]))
+        rows = self.mixing.columns()
+        return every if rows is None else map_parameters(every, lambda t: t[rows])
 
     def anchor(self, event_shape: Sequence[int]) -> Distribution:
         """What own-data posteriors are fitted under: p_0, or N(0, I) without one; (1,)."""

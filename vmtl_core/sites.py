@@ -1,0 +1,208 @@
+"""The data of a closed-form fit: every task's likelihood as a Gaussian site (A, b, c)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from vmtl_core._rows import place_in_task, rows_per_task
+from vmtl_core.evidence import Gaussians, times
+from vmtl_core.likelihoods import LinearGaussian
+
+CHUNK = 2**22
+"""Numbers in a block of rows' outer products."""
+
+
+class Site(NamedTuple):
+    """exp(-w'Aw/2 + b'w + c) of every task."""
+
+    precision: Tensor
+    """A, (T, P, D, D), or (T, 1, D, D) where all columns have one."""
+    natural: Tensor
+    """b, (T, P, D)."""
+    constant: Tensor
+    """c, (T,)."""
+
+    def expected(self, q: Gaussians) -> Tensor:
+        """Its mean logarithm under q, (T,)."""
+        second = q.covariance + q.loc.unsqueeze(-1) * q.loc.unsqueeze(-2)
+        quadratic = (self.precision * second).sum((-3, -2, -1))
+        return self.constant + (self.natural * q.loc).sum((-2, -1)) - 0.5 * quadratic
+
+    def towards(self, other: "Site", share: Tensor) -> "Site":
+        """A share (T,) of the way to another."""
+        wide = (share[:, None, None, None], share[:, None, None], share)
+        return Site(*(a + s * (b - a) for a, b, s in zip(self, other, wide, strict=True)))
+
+
+    def where(self, taken: Tensor, other: "Site") -> "Site":
+        """The other's tasks where `taken`, (T,)."""
+        wide = (taken[:, None, None, None], taken[:, None, None], taken)
+        return Site(*(torch.where(t, b, a) for a, b, t in zip(self, other, wide, strict=True)))
+
+
+class Table:
+    """Rows in standard units, and the sufficient statistics of the Gaussian tasks.
+
+    Args:
+        x: the design in standard units, (N, D), float64.
+        y: targets, (N,) or (N, P); those of Gaussian tasks in standard units.
+        task: ids, (N,).
+        likelihoods: the likelihood of every task, T of them; the same object where they share one.
+        columns: P.
+        shift: what is added to the predictors of tasks that aren't Gaussian, (P,).
+        log_unit: log b, the logarithm of the unit of y.
+    """
+
+    def __init__(
+        self,
+        x: Tensor,
+        y: Tensor,
+        task: Tensor,
+        likelihoods: list[Any],
+        columns: int,
+        shift: Tensor,
+        log_unit: float = 0.0,
+    ):
+        self.tasks, self.columns, self.size = len(likelihoods), columns, x.shape[1]
+        self.shift, self.log_unit = shift, log_unit
+        self.counts = rows_per_task(task, self.tasks).to(x)
+        self.gaussian = torch.tensor([isinstance(one, LinearGaussian) for one in likelihoods])
+        self.gaussian = self.gaussian.to(x.device)
+        rows = self.gaussian[task]
+        self._moments(x[rows], y[rows].to(x), task[rows])
+        self.parts = _by_kind(x, y, task, likelihoods, self.tasks)
+
+    def _moments(self, x: Tensor, y: Tensor, task: Tensor) -> None:
+        y = y.unsqueeze(-1) if y.ndim == 1 else y
+        self.gram = outer_sums(x, x.new_ones(len(x), 1), task, self.tasks)
+        cross = x.unsqueeze(1) * y.unsqueeze(-1)
+        shape = (self.tasks, self.columns, self.size)
+        self.cross = x.new_zeros(shape).index_add_(0, task, cross.expand(-1, *shape[1:]))
+        self.square = x.new_zeros(self.tasks).index_add_(0, task, y.square().sum(-1))
+
+    def site(self, log_scale: Tensor, other: Site | None) -> Site:
+        """The tasks' sites: exact for Gaussian tasks, given the rest's.
+
+        Args:
+            log_scale: log sigma of every task in standard units, (..., T).
+            other: sites of the other tasks, from `expand`; None where all are Gaussian.
+        """
+        precision = (-2 * log_scale).exp()
+        count = torch.where(self.gaussian, self.counts, 0.0)
+        spread = log_scale + self.log_unit + 0.5 * math.log(2 * math.pi)
+        gram = precision[..., None, None, None] * self.gram
+        natural = precision[..., None, None] * self.cross
+        constant = -0.5 * precision * self.square - count * self.columns * spread
+        if other is None:
+            return Site(gram, natural, constant)
+        return Site(gram + other.precision, natural + other.natural, constant + other.constant)
+
+    def expand(self, q: Gaussians) -> Site | None:
+        """Sites of the tasks that aren't Gaussian about q, (T, P, ...); None where all are.
+
+        The natural gradient of E log p(y|x'w): with F its value, A = -2 dF/dS and
+        b = dF/dm + A m, so that posteriors add up. Equation (5.15).
+        """
+        if not self.parts:
+            return None
+        total = None
+        for part in self.parts:
+            site = part.expand(q, self.tasks, self.shift)
+            total = site if total is None else Site(*(a + b for a, b in zip(total, site)))
+        return total
+
+    def log_likelihood(self, q: Gaussians, log_scale: Tensor) -> Tensor:
+        """E log p(y_t|w), in units of the data, (T,)."""
+        total = self.site(log_scale, None).expected(q)
+        for part in self.parts:
+            total = total + part.log_likelihood(q, self.tasks, self.shift)
+        return total
+
+
+class Part(NamedTuple):
+    """The rows of tasks with one kind of likelihood that isn't Gaussian."""
+
+    likelihood: Any
+    x: Tensor
+    y: Tensor
+    task: Tensor
+
+    def moments(self, q: Gaussians, shift: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance of the rows' predictors, each (B, P)."""
+        mean, variance = predictors(q, self.x, self.task)
+        return mean + shift, variance
+
+    def expected(self, mean: Tensor, variance: Tensor) -> Tensor:
+        """E log p of every row, (B,)."""
+        if mean.shape[-1] == 1 and self.y.ndim == 1 and not _many(self.likelihood):
+            mean, variance = mean[..., 0], variance[..., 0]
+        return self.likelihood.expected_log_prob(mean, variance, self.y)
+
+    def log_likelihood(self, q: Gaussians, tasks: int, shift: Tensor) -> Tensor:
+        """Sum over each task's rows, (T,)."""
+        rows = self.expected(*self.moments(q, shift))
+        return rows.new_zeros(tasks).index_add_(0, self.task, rows)
+
+    def expand(self, q: Gaussians, tasks: int, shift: Tensor) -> Site:
+        """See `Table.expand`."""
+        mean, variance = self.moments(q, shift)
+        with torch.enable_grad():
+            mean.requires_grad_(True), variance.requires_grad_(True)
+            rows = self.expected(mean, variance)
+            slope, half = torch.autograd.grad(rows.sum(), (mean, variance))
+        curvature = (-2 * half).clamp_min(0.0)
+        mean = mean.detach() - shift
+        precision = outer_sums(self.x, curvature, self.task, tasks)
+        pull = (slope + curvature * mean).unsqueeze(-1) * self.x.unsqueeze(1)
+        natural = pull.new_zeros(tasks, *pull.shape[1:]).index_add_(0, self.task, pull)
+        value = rows.new_zeros(tasks).index_add_(0, self.task, rows.detach())
+        site = Site(precision, natural, torch.zeros_like(value))
+        return site._replace(constant=value - site.expected(q))
+
+
+def _many(likelihood: Any) -> bool:
+    return type(likelihood).__name__ == "LinearCategorical"
+
+
+def _by_kind(x: Tensor, y: Tensor, task: Tensor, likelihoods: list[Any], tasks: int) -> list[Part]:
+    """The rows of the tasks that aren't Gaussian, one part for each kind of likelihood."""
+    kinds = {type(one): one for one in likelihoods if not isinstance(one, LinearGaussian)}
+    parts = []
+    for kind, one in kinds.items():
+        members = torch.tensor([type(other) is kind for other in likelihoods], device=x.device)
+        rows = members[task]
+        parts.append(Part(one, x[rows], y[rows].to(x), task[rows]))
+    return parts
+
+
+def outer_sums(x: Tensor, weight: Tensor, task: Tensor, tasks: int) -> Tensor:
+    """Sum over each task's rows of weight x x', (T, P, D, D), for weights (B, P).
+
+    Blocks of rows, so that memory does not grow with the table.
+    """
+    (rows, size), columns = x.shape, weight.shape[1]
+    total = x.new_zeros(tasks, columns, size, size)
+    step = max(1, CHUNK // (columns * size * size))
+    for start in range(0, rows, step):
+        part = slice(start, start + step)
+        outer = x[part, :, None] * x[part, None, :]
+        total.index_add_(0, task[part], weight[part, :, None, None] * outer.unsqueeze(1))
+    return total
+
+
+def predictors(q: Gaussians, x: Tensor, task: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance of x'w_t for every row and column, each (B, P)."""
+    tasks, size = len(q.loc), x.shape[1]
+    place = place_in_task(task, tasks)
+    padded = x.new_zeros(tasks, int(place.max()) + 1 if len(place) else 1, size)
+    padded[task, place] = x
+    mean = padded @ q.loc.mT
+    spread = ((padded.unsqueeze(1) @ q.covariance) * padded.unsqueeze(1)).sum(-1).mT
+    return mean[task, place], spread[task, place].clamp_min(0.0)
+
+
+__all__ = ["Gaussians", "Part", "Site", "Table", "outer_sums", "predictors", "times"]
