@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.quasirandom import SobolEngine
 
 from vmtl_core.coordinate import Ascent, Problem, State
-from vmtl_core.evidence import Gaussians
 from vmtl_core.hyperposterior import MOST_DIRECTIONS, Hyperdraws, draw_hyperparameters, resample
 from vmtl_core.mixture import pooled
+from vmtl_core.points import PosteriorPoints
 from vmtl_core.population import Expansion, Own
 from vmtl_core.units import triangular
 
 SWEEPS = 2
 """Alternations of posteriors and responsibilities at each point, from those at the optimum."""
+FIELDS = ("loc", "scale_tril", "noise", "base_loc", "base_scale_tril")
 POINTS, MANY_TASKS, FEW_POINTS = 16, 1000, 4
 """Points, and how many for more tasks than `MANY_TASKS`, whose hyperparameters are well known."""
 
@@ -44,6 +46,50 @@ class Averaged(NamedTuple):
     draws: Hyperdraws
     widths: Tensor | None
     """Draws of log delta, (K, P, D)."""
+
+
+class HyperAverage(nn.Module):
+    """Posteriors at K points of the hyperparameters, of equal weight, in units of the data.
+
+    It has buffers only: `fit` fills it, `predictive` averages over it, `state_dict` carries it.
+    """
+
+    loc: Tensor
+    scale_tril: Tensor
+    noise: Tensor
+    base_loc: Tensor
+    base_scale_tril: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in FIELDS:
+            self.register_buffer(name, torch.empty(0))
+
+    def __len__(self) -> int:
+        return len(self.loc)
+
+    def fill(self, *values: Tensor) -> None:
+        """Take the buffers, in the order of `FIELDS`."""
+        for name, value in zip(FIELDS, values, strict=True):
+            setattr(self, name, value)
+
+    def clear(self) -> None:
+        """No points: prediction uses the model's parameters."""
+        self.fill(*[self.loc.new_empty(0)] * len(FIELDS))
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
+        for name in FIELDS:
+            if prefix + name in state_dict:
+                setattr(self, name, torch.empty_like(state_dict[prefix + name]))
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def points(self) -> PosteriorPoints:
+        """As `posterior_points` gives them."""
+        count = len(self.loc)
+        noise = self.noise if bool(self.noise.any()) else None
+        base = (self.base_loc, self.base_scale_tril) if self.base_loc.numel() else (None, None)
+        log_weights = torch.full_like(self.loc[:, 0, 0, 0], -math.log(count))
+        return PosteriorPoints(log_weights, self.loc, self.scale_tril, noise, *base)
 
 
 def average(ascent: Ascent, seed: int) -> Averaged:
@@ -77,8 +123,13 @@ def _own_at(problem: Problem, own: Own, draw: Hyperdraws) -> Own:
     site, posterior = expansion.settle(noise.tasks(draw.noise[0]), (population.loc, root), 1e-3, 4)
     elbo = site.constant + posterior.log_evidence.sum(-1)
     return replace(
-        own, population=population, noise=noise, site=site, other=expansion.other,
-        posterior=posterior, elbo=elbo,
+        own,
+        population=population,
+        noise=noise,
+        site=site,
+        other=expansion.other,
+        posterior=posterior,
+        elbo=elbo,
     )
 
 
@@ -152,4 +203,3 @@ def _curvature(ascent: Ascent, width: Tensor, step: float = 1e-3) -> Tensor:
             rows.append(slope.flatten())
         slopes.append(torch.stack(rows))
     return -ascent.problem.table.tasks * (slopes[0] - slopes[1]) / (2 * step)
-

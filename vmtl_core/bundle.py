@@ -64,6 +64,10 @@ class Bundle(nn.Module):
             prefix="own_",
         )
 
+    def distinct_likelihoods(self) -> list[Any]:
+        """The likelihoods, each once."""
+        return list({id(one): one for one in _as_list(self.likelihood)}.values())
+
     def q_weights(self) -> Distribution:
         """q(w|D_t), batch shape (T,)."""
         given = self.weights

@@ -51,9 +51,7 @@ def _along(position: Tensor, reach: int) -> Tensor:
     return order[(rank[:, None] + steps) % tasks]
 
 
-def _closest(
-    rows: Tensor, loc: Tensor, variance: Tensor, pool: Tensor, neighbours: int
-) -> Tensor:
+def _closest(rows: Tensor, loc: Tensor, variance: Tensor, pool: Tensor, neighbours: int) -> Tensor:
     """The nearest of each row's pool, none twice and never itself, (B, neighbours)."""
     spread = variance[rows, None] + variance[pool]
     distance = ((loc[rows, None] - loc[pool]).square() / spread).sum(-1)

@@ -106,7 +106,9 @@ def columns_of(values: Tensor, leading: int) -> Tensor:
     return values.unsqueeze(-2) if values.ndim == leading + 1 else values.mT
 
 
-def setting(model: MultiTaskELBO, x: Tensor, y: Tensor, task: Tensor, tau: float, seed: int) -> Setting:
+def setting(
+    model: MultiTaskELBO, x: Tensor, y: Tensor, task: Tensor, tau: float, seed: int
+) -> Setting:
     """Everything that the closed form needs, in standard units and float64."""
     weights = model.posteriors.weights
     rows, columns = weights.event_shape[0], math.prod(weights.event_shape[1:])
@@ -326,9 +328,7 @@ def unpack(model: MultiTaskELBO, found: Setting, packed: dict[str, Any]) -> Asce
         packed["objective"],
         packed["settled"],
     )
-    problem = found.problem._replace(
-        mixing=_with_columns(found.problem.mixing, packed["columns"])
-    )
+    problem = found.problem._replace(mixing=_with_columns(found.problem.mixing, packed["columns"]))
     logits, log_width, noise, *posterior = packed["state"]
     none = torch.zeros_like(logits)
     state = State(logits, log_width, noise, Updated(*posterior), none, none[None])

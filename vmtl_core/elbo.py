@@ -11,10 +11,13 @@ from vmtl_core import _checks
 from vmtl_core._checks import one_of, positive_int, require
 from vmtl_core._random import seeded
 from vmtl_core._rows import rows_per_task
+from vmtl_core.averaging import HyperAverage
 from vmtl_core.bundle import Bundle, Encodings, as_rows, draw
+from vmtl_core.candidates import MANY, NEIGHBOURS
 from vmtl_core.distributions import detach, example
 from vmtl_core.divergences import METHODS, mixture_kl, pairwise_kl, responsibilities
-from vmtl_core.likelihoods import expected_log_likelihood
+from vmtl_core.expectations import has_expectation, linear_moments
+from vmtl_core.likelihoods import exact_log_likelihood, expected_log_likelihood
 from vmtl_core.mixing import GumbelSoftmaxMixing, Schedule, as_schedule
 from vmtl_core.priors import (
     WeightsPrior,
@@ -99,7 +102,15 @@ class MultiTaskELBO(nn.Module):
         weight_samples, latent_samples: M and L, all M x L pairs are used.
         divergence_samples: samples of divergence="monte_carlo".
         temperature: tau of the Gumbel-softmax, a number or a schedule step -> tau.
-        hyperprior: "weak", or None for no hyperprior; see `WeightsPrior.log_hyperprior`.
+        hyperprior: "weak", or None for no hyperprior; see `WeightsPrior.log_hyperprior`. It is
+            relative to the data: the base prior's parameters are in standard units, (5.13), which
+            `fit` takes from the table, and a noise scale is measured by y's spread.
+        expectation: "exact" takes the expected log likelihood in closed form or by fixed nodes
+            where z = x, the posteriors are Gaussian and the likelihood is one of ours, (5.12), and
+            samples elsewhere; "sampled" samples always, as in (5.2).
+        neighbours: how many other tasks a task's prior is made of; those with the nearest own-data
+            posteriors, chosen by `fit`. 0 leaves p_0 alone, the hierarchical model. None takes all
+            up to 500 tasks and 20 beyond: with all, work grows as T^2.
         own_weights, own_latents, own_likelihood: the second set for sources="own", needed where
             `weights` or `latents` isn't a module that can be copied.
 
@@ -142,6 +153,8 @@ class MultiTaskELBO(nn.Module):
         divergence_samples: int = 10,
         temperature: float | Schedule = 1.0,
         hyperprior: str | None = "weak",
+        expectation: str = "exact",
+        neighbours: int | None = None,
         own_weights: Any = None,
         own_latents: Any = None,
         own_likelihood: Any = None,
@@ -154,12 +167,15 @@ class MultiTaskELBO(nn.Module):
         one_of("divergence", divergence, METHODS)
         one_of("sources", sources, SOURCES)
         one_of("hyperprior", hyperprior, ("weak", None))
+        one_of("expectation", expectation, ("exact", "sampled"))
         self.tasks, self.divergence, self.sources = len(sizes), divergence, sources
         self.weight_samples = positive_int("weight_samples", weight_samples)
         self.latent_samples = positive_int("latent_samples", latent_samples)
         self.divergence_samples = positive_int("divergence_samples", divergence_samples)
         self.temperature = as_schedule("temperature", temperature)
-        self.hyperprior = hyperprior
+        self.hyperprior, self.expectation = hyperprior, expectation
+        self.latents_are_inputs = latents is None
+        self.average = HyperAverage()
         self.register_buffer("task_sizes", torch.tensor(sizes), persistent=False)
         self.posteriors = Bundle(self.tasks, likelihood, weights, latents)
         self.own: Bundle | None = None
@@ -188,7 +204,12 @@ class MultiTaskELBO(nn.Module):
             like.is_floating_point(), f"`weights` must be of real numbers; {q_w} draws {like.dtype}"
         )
         self.prior = WeightsPrior(
-            self.tasks, q_w.event_shape, base_prior, transfer, own_sources=sources == "own"
+            self.tasks,
+            q_w.event_shape,
+            base_prior,
+            transfer,
+            own_sources=sources == "own",
+            neighbours=neighbours if neighbours is not None or self.tasks <= MANY else NEIGHBOURS,
         ).to(like)
         self.latent_mixing: GumbelSoftmaxMixing | None = None
         if latents is not None:
@@ -202,7 +223,7 @@ class MultiTaskELBO(nn.Module):
         """The choices of Shen et al. 2021: sources "previous", sampled KL, nothing but a mixture.
 
         The same as `MultiTaskELBO(sources="previous", base_prior=None, transfer=None,
-        divergence="monte_carlo", hyperprior=None)`; `options` override these and add the rest.
+        divergence="monte_carlo", hyperprior=None, expectation="sampled")`; `options` override these and add the rest.
         """
         preset = {
             "sources": "previous",
@@ -210,6 +231,7 @@ class MultiTaskELBO(nn.Module):
             "transfer": None,
             "divergence": "monte_carlo",
             "hyperprior": None,
+            "expectation": "sampled",
         }
         return cls(likelihood, weights, latents, **(preset | options))
 
@@ -256,6 +278,13 @@ class MultiTaskELBO(nn.Module):
     ) -> Evaluation:
         """One set's posteriors, and the likelihood of samples from them."""
         q_w, (q_z, encodings) = bundle.q_weights(), bundle.encode(x, task)
+        moments = None
+        if q_z is None and self.expectation == "exact" and has_expectation(bundle.likelihood):
+            moments = linear_moments(q_w, x, task)
+        if moments is not None:
+            w = q_w.mean[task][None, None]
+            rows = exact_log_likelihood(bundle.likelihood, x, w, moments, y, task, validate)
+            return Evaluation(q_w, q_z, encodings, rows)
         z, w = draw(q_w, q_z, x, task, self.weight_samples, self.latent_samples)
         rows = expected_log_likelihood(bundle.likelihood, z, w, y, task, validate)
         return Evaluation(q_w, q_z, encodings, rows)
@@ -308,6 +337,10 @@ class MultiTaskELBO(nn.Module):
         if self.hyperprior is None:
             return like.new_zeros(())
         total = self.prior.log_hyperprior()
+        for bundle in (self.posteriors, self.own):
+            for one in () if bundle is None else bundle.distinct_likelihoods():
+                if hasattr(one, "log_hyperprior"):
+                    total = total + one.log_hyperprior().to(total)
         if self.latent_mixing is not None:
             total = total + self.latent_mixing.log_hyperprior()
         return total / self.tasks
@@ -342,7 +375,7 @@ class MultiTaskELBO(nn.Module):
     @torch.no_grad()
     def alpha(self) -> Tensor:
         """softmax(log pi) of the weights' prior: (T, T), or (T, T + 1) with the base prior last."""
-        return self.prior.mixing.probabilities()
+        return self.prior.mixing.dense(self.prior.mixing.probabilities())
 
     @torch.no_grad()
     def beta(self) -> Tensor:
@@ -360,4 +393,5 @@ class MultiTaskELBO(nn.Module):
         """phi[t, k], which source explains task t: same shape as `alpha`. Equation (4.5)."""
         components = self.prior.components(self.source_weights())
         kl = pairwise_kl(self.q_weights(), components)
-        return responsibilities(kl, self.prior.mixing.log_probabilities())
+        mixing = self.prior.mixing
+        return mixing.dense(responsibilities(kl, mixing.log_probabilities()))

@@ -80,7 +80,9 @@ def collapsed(table: Table, own: Own, noise: Tensor, log_sd: Tensor) -> Collapse
     total = total + own.noise.log_hyperprior(noise)
     if not population.learned:
         loc = population.loc.expand(count, *population.loc.shape)
-        return Collapsed(total, loc, torch.zeros_like(site.precision[:, 0]).expand(count, *root.shape[-3:]))
+        return Collapsed(
+            total, loc, torch.zeros_like(site.precision[:, 0]).expand(count, *root.shape[-3:])
+        )
     total = total + population.log_marginal_hyperprior(log_sd)
     pulled = site.precision @ found.root
     weight = (site.precision - pulled @ pulled.mT).sum(-4)

@@ -243,6 +243,46 @@ def expected_log_likelihood(
     return result
 
 
+def exact_log_likelihood(
+    likelihood: Any,
+    x: Tensor,
+    w: Tensor,
+    moments: tuple[Tensor, Tensor],
+    y: Tensor,
+    task: Tensor,
+    validate: bool = True,
+) -> Tensor:
+    """E log p(y_n|x_n'w) of each row by the likelihoods' `expected_log_prob`, (B,). Equation (5.12).
+
+    Args:
+        likelihood: one of ours, or a list of one per task.
+        x: inputs, (B, D).
+        w: any weights of the rows, (1, 1, B, ...): the checks look at the likelihood there.
+        moments: mean and variance of each row's predictor, (B,) or (B, P).
+        y, task, validate: as in `expected_log_likelihood`.
+    """
+    mean, variance = moments
+    y, x = y.to(w.dtype), x.to(w.dtype)
+    if validate and not torch.compiler.is_compiling():
+        with torch.no_grad():
+            for rows, dist in likelihood_grid(likelihood, x[None, None], w, task):
+                check_targets(dist, y[rows])
+    if not isinstance(likelihood, list):
+        return _expected(likelihood, mean, variance, y, task)
+    result = mean.new_zeros(len(y))
+    for t, one in enumerate(likelihood):
+        rows = (task == t).nonzero().flatten()
+        if len(rows):
+            each = _expected(one, mean[rows], variance[rows], y[rows], task[rows])
+            result = result.index_copy(0, rows, each)
+    return result
+
+
+def _expected(one: Any, mean: Tensor, variance: Tensor, y: Tensor, task: Tensor) -> Tensor:
+    told = (task,) if getattr(one, "per_task", False) else ()
+    return one.expected_log_prob(mean, variance, y, *told)
+
+
 def check_targets(dist: Distribution, y: Tensor) -> None:
     """Raise unless y has the shape of the likelihood's events and lies in its support."""
     require(

@@ -37,6 +37,8 @@ from vmtl_core.units import Units
 BASE_PRIORS = ("standard", "learned")
 START_SD, MEAN_SD = 0.3, math.sqrt(0.5)
 """A learned base prior: the sd it starts from, as that of the posteriors; the sd of m_0's prior."""
+START_WIDTH, STATIONARY_WIDTH = 0.3, 1.0
+"""Where a learned transfer width starts, and one in units of p_0's sd."""
 FEW = 12
 """Up to so many tasks the hyperprior of v_0 has all its weight; beyond, FEW / T of it."""
 
@@ -184,7 +186,7 @@ class WeightsPrior(nn.Module):
                 "`transfer='stationary'` needs a `base_prior`; got base_prior=None: "
                 "set `transfer='learned'` or None",
             )
-            start = 1.0 if self.stationary else 0.3
+            start = STATIONARY_WIDTH if self.stationary else START_WIDTH
             self.log_width = nn.Parameter(torch.full(tuple(event_shape), math.log(start)))
         elif transfer is not None:
             width = torch.tensor(math.log(positive_finite("transfer", transfer)))

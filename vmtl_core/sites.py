@@ -32,13 +32,12 @@ class Site(NamedTuple):
         quadratic = (self.precision * second).sum((-3, -2, -1))
         return self.constant + (self.natural * q.loc).sum((-2, -1)) - 0.5 * quadratic
 
-    def towards(self, other: "Site", share: Tensor) -> "Site":
+    def towards(self, other: Site, share: Tensor) -> Site:
         """A share (T,) of the way to another."""
         wide = (share[:, None, None, None], share[:, None, None], share)
         return Site(*(a + s * (b - a) for a, b, s in zip(self, other, wide, strict=True)))
 
-
-    def where(self, taken: Tensor, other: "Site") -> "Site":
+    def where(self, taken: Tensor, other: Site) -> Site:
         """The other's tasks where `taken`, (T,)."""
         wide = (taken[:, None, None, None], taken[:, None, None], taken)
         return Site(*(torch.where(t, b, a) for a, b, t in zip(self, other, wide, strict=True)))

@@ -1,70 +1,46 @@
-"""fit(): maximise the multi-task ELBO with Adam, and the History of the fit."""
+"""fit(): maximise the multi-task ELBO, in closed form where the model allows it, else by Adam."""
+
+from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from copy import deepcopy
-from typing import Any
+import warnings
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from vmtl_core import _checks
-from vmtl_core._checks import positive_finite, positive_int, require
+from vmtl_core._checks import one_of, positive_finite, positive_int, require
 from vmtl_core._random import forked
-from vmtl_core._rows import place_in_task
-from vmtl_core.elbo import ELBOTerms, MultiTaskELBO
-from vmtl_core.mixing import Schedule, constant
+from vmtl_core.adam import FIRST_RATE, LAST_SHARE, Batches, fit_adam, step_seed
+from vmtl_core.averaging import HyperAverage, average
+from vmtl_core.closed_form import Setting, begin, obstacle, pack, setting, to_data, unpack, write
+from vmtl_core.coordinate import Ascent
+from vmtl_core.elbo import MultiTaskELBO
+from vmtl_core.history import (
+    ConvergenceWarning,
+    History,
+    Interval,
+    NonFiniteError,
+    UnitsWarning,
+    record_interval,
+    record_mixing,
+    thin_record,
+)
+from vmtl_core.mixing import Schedule, constant, cosine_decay
+from vmtl_core.report import intervals, warn_of_units
 
-LARGEST_RECORD = 20_000_000  # numbers kept of alpha and beta together
-AVERAGED = ("elbo", "log_likelihood", "kl_weights", "kl_latents", "hyperprior", "own_elbo")
+__all__ = [
+    "Batches",
+    "ConvergenceWarning",
+    "History",
+    "Interval",
+    "NonFiniteError",
+    "UnitsWarning",
+    "fit",
+]
 
-
-class History:
-    """What happened during `fit`: the terms at every step, alpha and beta at some of them.
-
-    Attributes:
-        terms: name -> list of floats, one per step: "elbo", its terms "log_likelihood",
-            "kl_weights", "kl_latents", "own_elbo" (means over tasks, nats), "hyperprior", and
-            "temperature".
-        record_steps: the steps at which alpha and beta were recorded.
-        alpha, beta: lists of tensors (T, K), before the update of that step; beta is empty
-            without latents.
-        step: how many steps have been done.
-        optimizer: state of the optimiser, for resuming.
-    """
-
-    def __init__(self) -> None:
-        self.terms: dict[str, list[float]] = {name: [] for name in (*AVERAGED, "temperature")}
-        self.record_steps: list[int] = []
-        self.alpha: list[Tensor] = []
-        self.beta: list[Tensor] = []
-        self.step = 0
-        self.optimizer: dict[str, Any] = {}
-
-    def state_dict(self) -> dict[str, Any]:
-        """A copy of everything, for `torch.save`; put it back with `load_state_dict`."""
-        return deepcopy(vars(self))
-
-    def load_state_dict(self, state: dict[str, Any]) -> "History":
-        """Take over what `state_dict` gave; returns self."""
-        missing = sorted(vars(self).keys() ^ state.keys())
-        require(not missing, f"`state` must be what `state_dict` gave; differs in {missing}")
-        vars(self).update(deepcopy(state))
-        return self
-
-    def __repr__(self) -> str:
-        last = f", elbo={self.terms['elbo'][-1]:.4g}" if self.step else ""
-        return f"History(steps={self.step}{last})"
-
-
-class NonFiniteError(FloatingPointError):
-    """The objective or its gradient turned NaN or infinite; `history` holds all up to then."""
-
-    def __init__(self, message: str, history: History):
-        super().__init__(message)
-        self.history = history
+METHODS = ("auto", "coordinate", "adam")
 
 
 def fit(
@@ -73,35 +49,62 @@ def fit(
     y: Tensor,
     task: Tensor,
     steps: int = 2000,
-    lr: float | Schedule = 0.03,
+    lr: float | Schedule | None = None,
     batch_size: int | None = None,
     seed: int = 0,
     progress: bool = True,
     record: int = 100,
     resume: History | None = None,
+    *,
+    method: str = "auto",
+    tolerance: float | None = 1e-5,
+    average: bool = True,
 ) -> History:
-    """Maximise the multi-task ELBO by Adam.
+    """Maximise the multi-task ELBO.
+
+    Models of ours that are linear in x (`latents=None`, `GaussianWeights` with full covariance,
+    likelihoods `Linear...`, divergence "jensen" or "convex") are fitted by coordinate ascent in
+    closed form, (5.14) to (5.16), in some ten sweeps; all others by Adam. The temperature of the
+    closed form is that of the last step, its expectation over Gumbel draws is taken over a fixed
+    set of them, and its arithmetic is in float64 and in standard units, so that the units of the
+    table don't matter.
+
+    A second fit of the same model starts afresh, unless `resume` is given.
 
     Args:
         model: the objective; all of `model.parameters()` are optimised.
         x, y, task: the whole training table, shapes (N, ...), (N, ...) and (N,).
-        steps: total number of steps, those of `resume` counted in.
-        lr: learning rate, a number or a schedule step -> lr.
-        batch_size: rows in a batch; None for all. Batches are stratified: every task is in every
-            batch, in proportion to its size, so that the scaling N_t / B_t is unbiased.
+        steps: most sweeps or steps of Adam, those of `resume` counted in.
+        lr: Adam's rate: a number that stays, or a schedule step -> lr; None for one that falls from
+            0.03 to 0.0003 along a cosine over `steps`.
+        batch_size: rows in a batch of Adam's; None for all. Batches are stratified: every task is in
+            every batch, in proportion to its size, so that the scaling N_t / B_t is unbiased.
         seed: of everything random; same seed, same numbers. Step s draws from (seed, s) alone.
         progress: whether to show a bar.
         record: about how often alpha and beta are recorded.
         resume: the History of an earlier, shorter fit of this model; it is continued, and gives
             the same numbers as a fit that never stopped.
+        method: "coordinate", "adam", or "auto", which takes the former where it can.
+        tolerance: in nats a task. The closed form ends when a sweep gains less; Adam, once its rate
+            is down to a ninth, when a quarter of the steps gains less, or less than its noise. None
+            never judges.
+        average: whether a closed-form fit with `sources="own"` and hyperpriors is repeated at
+            points of the hyperparameters (noise scale, population mean and sd, transfer width)
+            drawn from their posterior, (5.17), which `predictive` then averages over. The model's
+            parameters are those of the optimum either way.
 
     Returns:
-        The history, which `resume` takes.
+        The history, which `resume` takes; `print(history.summary())` shows how it ended.
 
     Raises:
-        ValueError: bad data or arguments.
+        ValueError: bad data or arguments; `method="coordinate"` where it can't be.
         NonFiniteError: the objective turned non-finite. The message says at which step and in
             which term; the model keeps the last parameters whose objective was finite.
+
+    Warns:
+        ConvergenceWarning: it stopped before the objective had settled.
+        UnitsWarning: by Adam, or under a base prior in units of w, a column is far from mean 0 and
+            sd 1.
 
     Example:
         >>> import vmtl_core as vmtl
@@ -111,187 +114,222 @@ def fit(
         >>> model = vmtl.MultiTaskELBO(
         ...     vmtl.LinearGaussian(), vmtl.GaussianWeights(2, (2,)), task_sizes=[10, 10]
         ... )
-        >>> history = vmtl.fit(model, x, y, task, steps=300, progress=False)
+        >>> history = vmtl.fit(model, x, y, task, progress=False)
         >>> model.q_weights().mean.round(decimals=0).tolist()
         [[1.0, 1.0], [1.0, 1.0]]
+        >>> history.method, history.converged
+        ('coordinate', True)
     """
     positive_int("steps", steps)
     positive_int("record", record)
     positive_int("seed", seed, least=0)
-    rate = lr if callable(lr) else constant(positive_finite("lr", lr))
+    one_of("method", method, METHODS)
+    require(
+        tolerance is None or positive_finite("tolerance", tolerance) > 0,
+        f"`tolerance` must be above 0, or None; got {tolerance!r}",
+    )
     require(
         resume is None or isinstance(resume, History),
         f"`resume` must be the History of an earlier fit; got {type(resume).__name__}",
     )
+    rate = _schedule(lr, steps)
+    if resume is None:
+        _afresh(model)
     _check_data(model, x, y, task, seed)
-    batches = Batches(task, model.task_sizes, batch_size)
+    Batches(task, model.task_sizes, batch_size)
+    coordinate = _choose(model, x, method, batch_size, resume)
     history = History() if resume is None else resume
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    require(bool(parameters), "`model` must have parameters to fit; it has none")
-    optimizer = torch.optim.Adam(parameters, lr=_rate(rate, history.step))
-    if history.optimizer:
-        _load(optimizer, parameters, history.optimizer)
-    kept = [p.detach().clone() for p in parameters]
-    every = _record_interval(model, steps, record)
-    bar = tqdm(total=steps, initial=history.step, disable=not progress, desc="fit", mininterval=0.5)
-    with bar, _keep_state(optimizer, history):
-        while history.step < steps:
-            step = history.step
-            for group in optimizer.param_groups:
-                group["lr"] = _rate(rate, step)
-            with forked(_step_seed(seed, step), x.device):
-                rows = batches.draw()
-                terms = model(x[rows], y[rows], task[rows], step=step, validate=False)
-                optimizer.zero_grad()
-                terms.loss.backward(inputs=parameters)
-            _stop_if_non_finite(model, terms, parameters, kept, history)
-            if step % every == 0 or step == steps - 1:
-                _record_mixing(model, history)
-            _record_terms(terms, model.temperature(step), history)
-            torch._foreach_copy_(kept, [p.detach() for p in parameters])
-            optimizer.step()
-            history.step += 1
-            bar.update()
-            if step % 20 == 0:
-                bar.set_postfix(elbo=f"{history.terms['elbo'][-1]:.4g}", refresh=False)
+    history.method = "coordinate" if coordinate else "adam"
+    found = None
+    if coordinate or obstacle(model, x) is None:
+        found = setting(model, x, y, task, model.temperature(max(steps - 1, 0)), seed)
+        _set_units(model, found)
+    warn_of_units(model, x, y, coordinate)
+    try:
+        if coordinate:
+            assert found is not None
+            _ascend(model, found, steps, seed, progress, record, tolerance, average, history)
+        else:
+            model.average.clear()
+            fit_adam(
+                model,
+                x,
+                y,
+                task,
+                steps,
+                rate,
+                batch_size,
+                seed,
+                progress,
+                record,
+                tolerance,
+                history,
+            )
+    except BaseException as error:
+        error.history = history  # type: ignore[attr-defined]
+        raise
+    if history.converged is False:
+        warnings.warn(_unsettled(history, steps), ConvergenceWarning, stacklevel=2)
     return history
 
 
-@contextmanager
-def _keep_state(optimizer: torch.optim.Optimizer, history: History) -> Iterator[None]:
-    """However the fit ends, the history holds the optimiser's state."""
-    try:
-        yield
-    finally:
-        history.optimizer = optimizer.state_dict()
+def _schedule(lr: float | Schedule | None, steps: int) -> Schedule:
+    if lr is None:
+        return cosine_decay(FIRST_RATE, FIRST_RATE * LAST_SHARE, steps)
+    return lr if callable(lr) else constant(positive_finite("lr", lr))
 
 
-def _load(
-    optimizer: torch.optim.Optimizer, parameters: Sequence[Tensor], state: dict[str, Any]
-) -> None:
-    """Take over an earlier fit's optimiser state, if it is of these parameters."""
-    saved = {i: tuple(one["exp_avg"].shape) for i, one in state["state"].items()}
-    count = sum(len(group["params"]) for group in state["param_groups"])
-    differ = [i for i, p in enumerate(parameters) if saved.get(i, p.shape) != tuple(p.shape)]
-    require(
-        count == len(parameters) and not differ,
-        f"`resume` must be the History of an earlier fit of this model, with {len(parameters)} "
-        f"parameters; got one with {count}, of which {len(differ)} have another shape",
+def _unsettled(history: History, steps: int) -> str:
+    advice = "raise `steps`" if history.method == "coordinate" else "raise `steps` or `lr`"
+    return (
+        f"the fit by {history.method} stopped after {steps} steps before its objective had settled: "
+        f"{advice}, or give `tolerance=None` if that is meant"
     )
-    optimizer.load_state_dict(state)
 
 
-def _rate(schedule: Schedule, step: int) -> float:
-    """The learning rate at a step; 0 is allowed, a schedule may end there."""
-    rate = float(schedule(step))
-    require(
-        math.isfinite(rate) and rate >= 0,
-        f"`lr` must be a finite number >= 0 at every step; got {rate} at step {step}",
-    )
-    return rate
-
-
-class Batches:
-    """Stratified random batches: every task in each, in proportion to its size.
-
-    Args:
-        task: task ids, shape (N,).
-        task_sizes: N_t, shape (T,).
-        batch_size: about how many rows; None for all.
-
-    Raises:
-        ValueError: if `batch_size` is below the number of tasks.
-    """
-
-    def __init__(self, task: Tensor, task_sizes: Tensor, batch_size: int | None):
-        self.task, self.counts = task, None
-        tasks, total = len(task_sizes), len(task)
-        if batch_size is None:
-            return
-        positive_int("batch_size", batch_size)
+def _choose(
+    model: MultiTaskELBO, x: Tensor, method: str, batch_size: int | None, resume: History | None
+) -> bool:
+    """Whether the closed form is taken."""
+    if resume is not None and resume.method:
         require(
-            batch_size >= tasks,
-            f"`batch_size` must be at least the number of tasks, {tasks}, so that each is in every "
-            f"batch; got {batch_size}",
+            method in ("auto", resume.method),
+            f"`method` must be that of `resume`, {resume.method!r}; got {method!r}",
         )
-        share = (task_sizes * min(batch_size / total, 1.0)).floor().long().clamp_min(1)
-        self.counts = torch.minimum(share, task_sizes)
+        return resume.method == "coordinate"
+    if method == "adam":
+        return False
+    why = obstacle(model, x)
+    if why is None and batch_size is not None:
+        why = "`batch_size` must be None"
+    require(
+        method == "auto" or why is None, f"`method='coordinate'` can't be had for this fit: {why}"
+    )
+    return why is None
 
-    def draw(self) -> Tensor | slice:
-        """Positions of one batch's rows, from the global random stream."""
-        if self.counts is None:
-            return slice(None)
-        key = self.task + torch.rand(len(self.task), dtype=torch.float64, device=self.task.device)
-        order = key.argsort()
-        shuffled = self.task[order]
-        place = place_in_task(shuffled, len(self.counts))
-        return order[place < self.counts[shuffled]]
+
+@torch.no_grad()
+def _afresh(model: MultiTaskELBO) -> None:
+    """The parameters as they were before the first fit; that state is kept for the next one."""
+    start = model.__dict__.get("_start")
+    if start is None or start.keys() != dict(model.named_parameters()).keys():
+        model.__dict__["_start"] = {n: p.detach().clone() for n, p in model.named_parameters()}
+        return
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            parameter.copy_(start[name])
 
 
 def _check_data(model: MultiTaskELBO, x: Tensor, y: Tensor, task: Tensor, seed: int) -> None:
     """All checks of the data, once, on the whole table."""
     _checks.long_format(model.tasks, x, task, y)
     _checks.sizes_match(model.task_sizes, task)
-    with torch.no_grad(), forked(_step_seed(seed, 0), x.device):
+    with torch.no_grad(), forked(step_seed(seed, 0), x.device):
         model(x, y, task)
 
 
-def _step_seed(seed: int, step: int) -> int:
-    """A seed for each step, far apart for neighbouring steps and seeds."""
-    mixed = (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9 + 0x94D049BB133111EB) % 2**64
-    mixed = ((mixed ^ (mixed >> 31)) * 0xD6E8FEB86659FD93) % 2**64
-    return (mixed ^ (mixed >> 32)) % 2**63
+@torch.no_grad()
+def _set_units(model: MultiTaskELBO, found: Setting) -> None:
+    """Tell the prior and the likelihoods the table's units."""
+    units = found.units
+    prior = model.prior
+    like = prior.mixing.logits
+    eye = torch.eye(units.basis.shape[-1]).to(units.basis)
+    if bool((units.basis == eye).all()) and not bool(units.offset.any()):
+        prior.units.clear()
+    else:
+        prior.units.set(units.basis, units.offset, like)
+    for bundle in (model.posteriors, model.own):
+        for one in () if bundle is None else bundle.distinct_likelihoods():
+            if hasattr(one, "unit"):
+                one.unit.fill_(math.log(units.target_scale))
 
 
-def _stop_if_non_finite(
+def _ascend(
     model: MultiTaskELBO,
-    terms: ELBOTerms,
-    parameters: Sequence[Tensor],
-    kept: Sequence[Tensor],
+    found: Setting,
+    steps: int,
+    seed: int,
+    progress: bool,
+    record: int,
+    tolerance: float | None,
+    averaged: bool,
     history: History,
 ) -> None:
-    total = terms.elbo.detach() + terms.own_elbo.detach().sum()
-    norms = torch._foreach_norm([p.grad for p in parameters if p.grad is not None], math.inf)
-    if bool(torch.isfinite(total + torch.stack([n.to(total) for n in norms]).sum())):
-        return
-    guilty = [
-        f"{name} of tasks {(~torch.isfinite(value)).nonzero().flatten()[:10].tolist()}"
-        if value.ndim
-        else name
-        for name, value in terms._asdict().items()
-        if not bool(torch.isfinite(value).all())
-    ]
-    if not guilty:
-        guilty = [
-            f"the gradient of {name}"
-            for name, p in model.named_parameters()
-            if p.grad is not None and not bool(torch.isfinite(p.grad).all())
-        ]
-    if any(term.split()[0] in terms._fields for term in guilty):
-        with torch.no_grad():
-            for parameter, last in zip(parameters, kept, strict=True):
-                parameter.copy_(last)
-    raise NonFiniteError(
-        f"step {history.step}: {', '.join(guilty)} is not finite; the model keeps the last "
-        "parameters whose objective was finite (try a smaller `lr`)",
-        history,
+    """Sweeps until the objective has settled; then the average over the hyperparameters."""
+    packed = history.optimizer.get("coordinate")
+    limit = 1e-9 if tolerance is None else tolerance
+    ascent = begin(model, found, limit, seed) if packed is None else unpack(model, found, packed)
+    every = record_interval(model, steps, record)
+    thin_record(history, every)
+    mixing = model.prior.mixing
+    temperature = found.problem.mixing.weights.temperature
+    bar = tqdm(total=steps, initial=history.step, disable=not progress, desc="fit", mininterval=0.5)
+    with bar:
+        while history.step < steps:
+            before = pack(ascent)
+            ascent.sweep()
+            terms = ascent.measure()
+            _stop_if_not_finite(model, terms, ascent, before, found, history)
+            if history.step % every == 0 and mixing.tasks**2 * 2 <= 20_000_000:
+                logits = ascent.state.logits.masked_fill(mixing.excluded, -torch.inf)
+                record_mixing(history, mixing.dense(logits.softmax(-1)), None)
+            for name, value in terms.items():
+                history.terms[name].append(value)
+            history.terms["temperature"].append(temperature)
+            history.step += 1
+            bar.update()
+            gained = history.terms["elbo"][-2:]
+            if tolerance is not None and len(gained) == 2:
+                history.converged = abs(gained[1] - gained[0]) < tolerance
+                if history.converged:
+                    break
+    if tolerance is not None:
+        history.converged = bool(history.converged) and ascent.own.settled
+    write(model, ascent, found.units)
+    history.optimizer = {"coordinate": pack(ascent)}
+    history.hyperparameters = {}
+    model.average.clear()
+    if averaged and model.sources == "own" and model.hyperprior is not None:
+        _average(model, ascent, found, seed, history)
+
+
+def _stop_if_not_finite(
+    model: MultiTaskELBO,
+    terms: dict[str, float],
+    ascent: Ascent,
+    before: dict[str, object],
+    found: Setting,
+    history: History,
+) -> None:
+    wrong = [name for name, value in terms.items() if not math.isfinite(value)]
+    if wrong:
+        write(model, unpack(model, found, before), found.units)
+        raise NonFiniteError(
+            f"step {history.step}: {', '.join(wrong)} is not finite; the model keeps the last "
+            "parameters whose objective was finite",
+            history,
+        )
+
+
+def _average(
+    model: MultiTaskELBO, ascent: Ascent, found: Setting, seed: int, history: History
+) -> None:
+    """Fill the model's average and the history's intervals."""
+    result = average(ascent, seed)
+    units, points = found.units, result.points
+    loc, root = to_data(
+        torch.stack([p.loc for p in points]), torch.stack([p.root for p in points]), units
     )
+    base = to_data(
+        torch.stack([p.base_loc for p in points]), torch.stack([p.base_root for p in points]), units
+    )
+    noise = torch.stack([p.noise for p in points]).exp() * units.target_scale
+    noise = noise * ascent.problem.table.gaussian
+    like = model.prior.mixing.logits
+    with_base = base if model.prior.base is not None else (loc.new_empty(0), loc.new_empty(0))
+    model.average.fill(*(t.to(like) for t in (loc, root, noise, *with_base)))
+    history.hyperparameters = intervals(model, result, ascent, units)
 
 
-def _record_interval(model: MultiTaskELBO, steps: int, record: int) -> int:
-    size = model.prior.mixing.logits.numel() * (1 if model.latent_mixing is None else 2)
-    return max(1, steps // max(1, min(record, LARGEST_RECORD // size)))
-
-
-def _record_mixing(model: MultiTaskELBO, history: History) -> None:
-    history.record_steps.append(history.step)
-    history.alpha.append(model.alpha().cpu())
-    if model.latent_mixing is not None:
-        history.beta.append(model.beta().cpu())
-
-
-def _record_terms(terms: ELBOTerms, temperature: float, history: History) -> None:
-    values = torch.stack([getattr(terms, name).detach().mean() for name in AVERAGED]).tolist()
-    for name, value in zip(AVERAGED, values, strict=True):
-        history.terms[name].append(value)
-    history.terms["temperature"].append(temperature)
+__all__ += ["HyperAverage"]

@@ -1,0 +1,136 @@
+"""What happened during a fit: `History`, and the errors and warnings that a fit ends with."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from vmtl_core._checks import require
+from vmtl_core.elbo import ELBOTerms, MultiTaskELBO
+
+LARGEST_RECORD = 20_000_000  # numbers kept of alpha and beta together
+AVERAGED = ("elbo", "log_likelihood", "kl_weights", "kl_latents", "hyperprior", "own_elbo")
+
+
+class ConvergenceWarning(UserWarning):
+    """A fit stopped before its objective had settled."""
+
+
+class UnitsWarning(UserWarning):
+    """Inputs or target are far from mean 0 and sd 1 where the fit depends on it."""
+
+
+class Interval(NamedTuple):
+    """What the data say of a hyperparameter: posterior mean and central 90 % interval."""
+
+    mean: Tensor
+    low: Tensor
+    high: Tensor
+
+
+class History:
+    """What happened during `fit`: the terms at every step, alpha and beta at some of them.
+
+    Attributes:
+        method: "coordinate" or "adam".
+        converged: whether the objective had settled; None where it wasn't judged.
+        hyperparameters: name -> `Interval` in units of the data, of the learned ones that were
+            averaged over: "noise_scale", "population_mean", "population_sd", "transfer_width";
+            empty after Adam, or with `average=False`.
+        terms: name -> list of floats, one per step: "elbo", its terms "log_likelihood",
+            "kl_weights", "kl_latents", "own_elbo" (means over tasks, nats), "hyperprior", and
+            "temperature".
+        record_steps: the steps at which alpha and beta were recorded.
+        alpha, beta: lists of tensors (T, K), before the update of that step; beta is empty
+            without latents.
+        step: how many steps, or sweeps, have been done.
+        optimizer: state of the optimiser, for resuming.
+    """
+
+    def __init__(self) -> None:
+        self.method = ""
+        self.converged: bool | None = None
+        self.hyperparameters: dict[str, Interval] = {}
+        self.terms: dict[str, list[float]] = {name: [] for name in (*AVERAGED, "temperature")}
+        self.record_steps: list[int] = []
+        self.alpha: list[Tensor] = []
+        self.beta: list[Tensor] = []
+        self.step = 0
+        self.optimizer: dict[str, Any] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """A copy of everything, for `torch.save`; put it back with `load_state_dict`."""
+        state = deepcopy(vars(self))
+        state["hyperparameters"] = {k: tuple(v) for k, v in self.hyperparameters.items()}
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> History:
+        """Take over what `state_dict` gave; returns self."""
+        missing = sorted(vars(self).keys() ^ state.keys())
+        require(not missing, f"`state` must be what `state_dict` gave; differs in {missing}")
+        vars(self).update(deepcopy(state))
+        self.hyperparameters = {k: Interval(*v) for k, v in self.hyperparameters.items()}
+        return self
+
+    def summary(self) -> str:
+        """How the fit ended, and every hyperparameter with its 90 % interval, as text."""
+        ended = {True: "settled", False: "stopped before it had settled", None: "not judged"}
+        lines = [f"{self.method}: {self.step} steps, {ended[self.converged]}"]
+        if self.step:
+            lines[0] += f"; elbo {self.terms['elbo'][-1]:.4g}"
+        for name, found in self.hyperparameters.items():
+            rows = (t.flatten().tolist() for t in found)
+            for i, (mean, low, high) in enumerate(zip(*rows, strict=True)):
+                label = f"{name}[{i}]" if found.mean.numel() > 1 else name
+                lines.append(f"{label:<22}{mean:>10.4g}  [{low:.4g}, {high:.4g}]")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        last = f", elbo={self.terms['elbo'][-1]:.4g}" if self.step else ""
+        return f"History(steps={self.step}{last})"
+
+
+class NonFiniteError(FloatingPointError):
+    """The objective or its gradient turned NaN or infinite; `history` holds all up to then."""
+
+    def __init__(self, message: str, history: History):
+        super().__init__(message, history)
+        self.history = history
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def record_interval(model: MultiTaskELBO, steps: int, record: int) -> int:
+    """Every how many steps alpha and beta are recorded: a power of two, so that a fit continued to
+    more steps keeps what a straight one records."""
+    size = model.tasks * (model.tasks + 1) * (1 if model.latent_mixing is None else 2)
+    wanted = max(1, min(record, LARGEST_RECORD // size))
+    return 2 ** max(0, (steps // wanted).bit_length() - 1)
+
+
+def thin_record(history: History, every: int) -> None:
+    """Drop the records that a fit with this interval would not have made."""
+    kept = [i for i, step in enumerate(history.record_steps) if step % every == 0]
+    history.record_steps = [history.record_steps[i] for i in kept]
+    history.alpha = [history.alpha[i] for i in kept]
+    history.beta = [history.beta[i] for i in kept] if history.beta else []
+
+
+def record_mixing(history: History, alpha: Tensor, beta: Tensor | None) -> None:
+    """Keep alpha, and beta if there is one, at the present step."""
+    history.record_steps.append(history.step)
+    history.alpha.append(alpha.cpu())
+    if beta is not None:
+        history.beta.append(beta.cpu())
+
+
+def record_terms(terms: ELBOTerms, temperature: float, history: History) -> None:
+    """Keep the means over tasks of the terms."""
+    values = torch.stack([getattr(terms, name).detach().mean() for name in AVERAGED]).tolist()
+    for name, value in zip(AVERAGED, values, strict=True):
+        history.terms[name].append(value)
+    history.terms["temperature"].append(temperature)

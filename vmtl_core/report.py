@@ -1,0 +1,102 @@
+"""What a fit tells besides its parameters: intervals of the hyperparameters, warnings of units."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from vmtl_core.history import Interval, UnitsWarning
+from vmtl_core.likelihoods import LinearGaussian
+
+if TYPE_CHECKING:
+    from vmtl_core.averaging import Averaged
+    from vmtl_core.coordinate import Ascent
+    from vmtl_core.elbo import MultiTaskELBO
+    from vmtl_core.units import Measured
+
+LEVELS = (0.05, 0.95)
+FAR_MEAN, FAR_SD = 3.0, 5.0
+"""A column is far off if its mean is over so many sds from 0, or its sd a factor away from 1."""
+
+
+def intervals(
+    model: MultiTaskELBO, found: Averaged, ascent: Ascent, units: Measured
+) -> dict[str, Interval]:
+    """Posterior means and 90 % intervals of the learned hyperparameters, in units of the data.
+
+    "population_mean" and "population_sd" are of w, shaped as its event; "transfer_width" is delta
+    in units of the population's sd (stationary) or of standard weights.
+    """
+    draws, result = found.draws, {}
+    weights = draws.log_weights.exp()
+    if draws.noise.shape[1]:
+        noise = ascent.own.noise.all(draws.noise).exp() * units.target_scale
+        noise = noise[:, ascent.own.noise.learned]
+        result["noise_scale"] = interval(noise, weights)
+    shape = model.posteriors.weights.event_shape
+    if ascent.own.population.learned:
+        basis, offset = units.basis, units.offset
+        generator = torch.Generator().manual_seed(0)
+        z = torch.randn(draws.mean.shape, generator=generator, dtype=torch.float64).to(draws.mean)
+        standard = draws.mean + (draws.mean_root @ z.unsqueeze(-1)).squeeze(-1)
+        mean = offset + (basis @ standard.unsqueeze(-1)).squeeze(-1)
+        spread = (basis * draws.log_sd.exp().unsqueeze(-2)).square().sum(-1).sqrt()
+        for name, values in (("population_mean", mean), ("population_sd", spread)):
+            values = values.mT.reshape(len(values), *shape)
+            result[name] = interval(values, weights)
+    if found.widths is not None:
+        widths = found.widths.exp().mT.reshape(len(found.widths), *shape)
+        result["transfer_width"] = interval(widths, torch.full_like(widths.flatten(1)[:, 0], 1.0))
+    return result
+
+
+def interval(values: Tensor, weights: Tensor) -> Interval:
+    """Mean and central 90 % of weighted draws, values (S, ...), weights (S,)."""
+    weights = weights / weights.sum()
+    flat = values.flatten(1)
+    order = flat.argsort(0)
+    cumulated = weights[order].cumsum(0)
+    ends = [
+        flat.gather(0, order).gather(
+            0, (cumulated < level).sum(0, keepdim=True).clamp_max(len(flat) - 1)
+        )
+        for level in LEVELS
+    ]
+    shape = values.shape[1:]
+    mean = (weights.unsqueeze(-1) * flat).sum(0)
+    return Interval(mean.view(shape), ends[0].view(shape), ends[1].view(shape))
+
+
+def warn_of_units(model: MultiTaskELBO, x: Tensor, y: Tensor, coordinate: bool) -> None:
+    """Warn, by name, of columns whose units a fit depends on and that are far from standard."""
+    if not model.latents_are_inputs or x.ndim > 2:
+        return
+    base = model.prior.base
+    relative = base is None or base.given == "learned"
+    if coordinate and relative:
+        return
+    rows = x.double().reshape(len(x), -1)
+    wrong = [f"column {i} of `x` ({why})" for i, why in _far(rows)]
+    likelihoods: list[Any] = model.posteriors.distinct_likelihoods()
+    if all(isinstance(one, LinearGaussian) for one in likelihoods):
+        target = y.double().reshape(len(y), -1)
+        wrong += [f"`y` ({why})" for _, why in _far(target)]
+    if wrong:
+        reason = "a base prior in units of w" if coordinate else "Adam"
+        warnings.warn(
+            f"{reason} depends on the units of the table, and {', '.join(wrong[:8])} "
+            f"{'is' if len(wrong) == 1 else 'are'} far from mean 0 and sd 1: standardise first",
+            UnitsWarning,
+            stacklevel=3,
+        )
+
+
+def _far(columns: Tensor) -> list[tuple[int, str]]:
+    """Columns that vary and whose mean or sd is far off, and by how much."""
+    mean, sd = columns.mean(0), columns.std(0, correction=0)
+    far = (sd > 0) & ((mean.abs() > FAR_MEAN * sd) | (sd > FAR_SD) | (sd < 1 / FAR_SD))
+    far &= ~(mean.abs().add(sd) <= 1.0) | (mean.abs() > FAR_MEAN * sd)
+    return [(i, f"mean {mean[i]:.3g}, sd {sd[i]:.3g}") for i in far.nonzero().flatten().tolist()]
