@@ -141,6 +141,7 @@ def _point(own: Own, ascent: Ascent, draw: Hyperdraws, width: Tensor | None) -> 
     state.log_width = state.log_width if width is None else width
     again = Ascent(problem, own, state)
     again.expansion.share = ascent.expansion.share
+    again._logits, again._log_alpha = ascent._logits, ascent.log_alpha()
     again.sweep(SWEEPS, hyperparameters=False)
     found = again.state.posterior
     base_loc, base_root = own.population.loc, root

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
 OURS = (LinearGaussian, LinearBernoulli, LinearPoisson, LinearCategorical)
 BOUNDS = ("jensen", "convex")
-GUMBEL_DRAWS = 16
-"""Draws of the Gumbel noise that the expected objective is made of; the same at every step."""
+GUMBEL_DRAWS, MOST_DRAWS, NUMBERS = 8, 128, 300_000
+"""Draws of the Gumbel noise that the expected objective is made of, the same at every step: 8, and up
+to 128 where that makes no more than so many numbers."""
 OWN_STEPS = 300
 """Most quasi-Newton steps of the own-data half."""
 
@@ -215,7 +216,8 @@ def _mixing(model: MultiTaskELBO, tau: float, seed: int, device: torch.device) -
     mixing = model.prior.mixing
     start = mixing.start.double()
     generator = torch.Generator().manual_seed(seed)
-    noise = torch.empty(GUMBEL_DRAWS, *start.shape, dtype=torch.float64)
+    draws = max(GUMBEL_DRAWS, min(MOST_DRAWS, NUMBERS // start.numel()))
+    noise = torch.empty(draws, *start.shape, dtype=torch.float64)
     gumbel = -noise.exponential_(generator=generator).clamp_min(1e-300).log()
     convex = model.divergence == "convex"
     weights = Weights(gumbel.to(device), mixing.excluded, tau, convex)

@@ -126,6 +126,8 @@ class Ascent:
     def __init__(self, problem: Problem, own: Own, state: State | None = None):
         self.problem, self.own, self.mixing = problem, own, problem.mixing
         self.population = own.population
+        self._logits: Tensor | None = None
+        self._log_alpha = self.mixing.logits
         self.expansion = Expansion.about(problem.table, own.other)
         shape = self.mixing.logits.shape
         same = len(own.noise.start()) == len(problem.noise.start())
@@ -160,10 +162,19 @@ class Ascent:
         if not hyperparameters:
             return
         hold = float(problem.weak)
-        state.logits = mixing.weights.climb(state.logits, state.kl, mixing.start, hold)
-        log_alpha = mixing.weights.log_alpha(state.logits)
+        state.logits, log_alpha = mixing.weights.climb(
+            state.logits, self.log_alpha(), state.kl, mixing.start, hold
+        )
+        self._logits, self._log_alpha = state.logits, log_alpha
         state.phi = mixing.weights.responsibilities(log_alpha, state.kl)
         maximise(self.collapsed(), self.free(), STEPS, 1e-10)
+
+    def log_alpha(self) -> Tensor:
+        """Of every draw, (R, T, K); kept while the logits stay the same tensor."""
+        logits = self.state.logits
+        if logits.requires_grad or self._logits is not logits:
+            self._logits, self._log_alpha = logits, self.mixing.weights.log_alpha(logits)
+        return self._log_alpha
 
     def free(self) -> list[Tensor]:
         """What the quasi-Newton steps move."""
@@ -177,7 +188,7 @@ class Ascent:
         q = state.posterior.gaussians()
         log_det = 2 * root_log_det(state.posterior.root)
         state.kl = kl_pairs(q, log_det, parts, mixing.columns)
-        log_alpha = mixing.weights.log_alpha(state.logits)
+        log_alpha = self.log_alpha()
         state.phi = mixing.weights.responsibilities(log_alpha, state.kl)
         prior = product(state.phi.mean(0), parts, mixing.columns)
         log_scale = problem.noise.tasks(state.noise)
@@ -227,7 +238,7 @@ class Ascent:
         state.kl = kl_pairs(q, 2 * root_log_det(state.posterior.root), parts, mixing.columns)
         log_scale = problem.noise.tasks(state.noise)
         likelihood = problem.table.log_likelihood(q, log_scale)
-        divergence = mixing.weights.divergence(mixing.weights.log_alpha(state.logits), state.kl)
+        divergence = mixing.weights.divergence(self.log_alpha(), state.kl)
         extra = problem.log_hyperprior(state)
         extra = extra + self.population.log_hyperprior(*self.centre())
         if problem.weak:
@@ -270,6 +281,7 @@ class Joint(Previous):
             return self.total()
 
         maximise(value, free, JOINT_STEPS, 1e-12)
+        self._logits = None  # they were moved in place
         with torch.no_grad():
             value()
 

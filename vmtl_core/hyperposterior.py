@@ -22,7 +22,7 @@ MOST_DIRECTIONS = 24
 """With more hyperparameters than that, those of one kind move together."""
 FREEDOM = 6.0
 """Degrees of freedom of the Student t."""
-DRAWS, FEWEST, NUMBERS = 256, 64, 1_500_000
+DRAWS, FEWEST, NUMBERS = 256, 64, 1_000_000
 """Draws; fewer, but not below `FEWEST`, where all their matrices would have more numbers."""
 POOR = 1 / 8
 """Where fewer of the draws are effective, all sds of the population move together instead."""

@@ -94,39 +94,46 @@ class Weights:
         """phi of every draw, (4.5); alpha itself for the convex bound, (R, T, K)."""
         return log_alpha.exp() if self.convex else torch.softmax(log_alpha - kl, -1)
 
-    def climb(self, logits: Tensor, kl: Tensor, pull: Tensor, hold: float) -> Tensor:
-        """One Newton step on the logits, with a diagonal curvature. Rows are independent.
+    def climb(
+        self, logits: Tensor, log_alpha: Tensor, kl: Tensor, start: Tensor, hold: float
+    ) -> tuple[Tensor, Tensor]:
+        """One Newton step on the logits, with a diagonal curvature; rows are independent.
 
         Args:
             logits: (T, K).
+            log_alpha: of these logits, (R, T, K).
             kl: (T, K).
-            pull: where the hyperprior wants the logits, (T, K).
+            start: where the hyperprior wants the logits, (T, K).
             hold: 1 with the hyperprior, 0 without.
+
+        Returns:
+            The new logits, and log alpha there. A row whose objective fell takes a shorter step.
         """
-        log_alpha = self.log_alpha(logits)
-        alpha = log_alpha.exp()
+        alpha, tau = log_alpha.exp(), self.temperature
         if self.convex:
-            kl = kl.masked_fill(self.excluded, 0.0)
-            surplus = alpha * ((alpha * kl).sum(-1, keepdim=True) - kl)
+            kept = kl.masked_fill(self.excluded, 0.0)
+            surplus = alpha * ((alpha * kept).sum(-1, keepdim=True) - kept)
         else:
             surplus = torch.softmax(log_alpha - kl, -1) - alpha
-        slope = surplus.mean(0) / self.temperature - hold * (logits - pull)
-        curvature = (alpha * (1 - alpha)).mean(0) / self.temperature**2 + max(hold, 0.05)
+        slope = surplus.mean(0) / tau - hold * (logits - start)
+        curvature = (alpha * (1 - alpha)).mean(0) / tau**2 + max(hold, 0.05)
         step = (slope / curvature).clamp(-1.0, 1.0).masked_fill(self.excluded, 0.0)
 
-        def value(at: Tensor) -> Tensor:
-            held = -0.5 * hold * (at - pull).masked_fill(self.excluded, 0.0).square().sum(-1)
-            return held - self.divergence(self.log_alpha(at), kl)
+        def value(at: Tensor, there: Tensor) -> Tensor:
+            held = -0.5 * hold * (at - start).masked_fill(self.excluded, 0.0).square().sum(-1)
+            return held - self.divergence(there, kl)
 
-        present, size = value(logits), torch.ones_like(logits[:, :1])
-        for _ in range(4):
-            worse = value(logits + size * step) < present
-            if not bool(worse.any()):
+        present, size = value(logits, log_alpha), torch.ones_like(logits[:, :1])
+        for shrink in (0.3, 0.3, 0.0):
+            there = self.log_alpha(logits + size * step)
+            worse = value(logits + size * step, there) < present
+            if shrink == 0.0 or not bool(worse.any()):
                 break
-            size = torch.where(worse[:, None], 0.3 * size, size)
-        else:
-            size = size.masked_fill((value(logits + size * step) < present)[:, None], 0.0)
-        return logits + size * step
+            size = torch.where(worse[:, None], shrink * size, size)
+        if bool(worse.any()):
+            size = size.masked_fill(worse[:, None], 0.0)
+            there = self.log_alpha(logits + size * step)
+        return logits + size * step, there
 
     def divergence(self, log_alpha: Tensor, kl: Tensor) -> Tensor:
         """Mean over the draws of (4.4), or of (4.3), (T,)."""
