@@ -10,7 +10,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, Categorical, Distribution, Independent, Normal
+from torch.distributions import (
+    Bernoulli,
+    Categorical,
+    Distribution,
+    Independent,
+    Normal,
+    Poisson,
+)
 
 from vmtl_core._checks import positive_finite, require
 
@@ -77,6 +84,20 @@ class LinearBernoulli(nn.Module):
             f"`weights` must have event shape (D,) for LinearBernoulli; got {tuple(w.shape[3:])}",
         )
         return Bernoulli(logits=linear(z, w), validate_args=False)
+
+
+class LinearPoisson(nn.Module):
+    """y in {0, 1, 2, ...}, a count with log rate z^T w: Poisson regression. Equation (1.1).
+
+    w has event shape (D,), or (D + 1,) with the intercept last.
+    """
+
+    def forward(self, z: Tensor, w: Tensor) -> Distribution:
+        require(
+            w.ndim == 4,
+            f"`weights` must have event shape (D,) for LinearPoisson; got {tuple(w.shape[3:])}",
+        )
+        return Poisson(linear(z, w).exp(), validate_args=False)
 
 
 class LinearCategorical(nn.Module):
