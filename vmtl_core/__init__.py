@@ -19,6 +19,7 @@ from vmtl_core.mixing import (
 )
 from vmtl_core.posteriors import AmortizedWeights, GaussianEncoder, GaussianWeights
 from vmtl_core.predictive import (
+    Predictive,
     PredictiveMixture,
     PredictiveRows,
     Uncertainty,
@@ -46,6 +47,7 @@ __all__ = [
     "LinearPoisson",
     "MultiTaskELBO",
     "NonFiniteError",
+    "Predictive",
     "PredictiveMixture",
     "PredictiveRows",
     "Uncertainty",

@@ -19,7 +19,7 @@ from vmtl_core._checks import require
 BISECTIONS = 60
 
 
-def known(dist: Distribution, what: Callable[[], Tensor], name: str) -> Tensor:
+def known(dist: Distribution, what: Callable[[], Any], name: str) -> Any:
     """What a likelihood's Distribution says.
 
     Raises:
@@ -80,13 +80,14 @@ def counted(cdf: Callable[[Tensor], Tensor], level: Tensor) -> Tensor:
         if not bool(short.any()):
             break
         low, high = torch.where(short, high, low), torch.where(short, 2 * high + 1, high)
-    while bool((high - low > 1).any()):
+    while True:
         middle = ((low + high) / 2).floor()
-        if bool(((middle <= low) & (high - low > 1)).any()):  # beyond the dtype's integers
-            break
+        between = (middle > low) & (middle < high)
+        if not bool(between.any()):
+            return high
         short = cdf(middle) < level
-        low, high = torch.where(short, middle, low), torch.where(short, high, middle)
-    return high
+        low = torch.where(between & short, middle, low)
+        high = torch.where(between & ~short, middle, high)
 
 
 def by_bisection(

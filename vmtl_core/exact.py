@@ -136,7 +136,7 @@ class PoissonPredictive(Predictive):
         Raises:
             ValueError: for values of another shape, or that aren't counts.
         """
-        value = self.values(value)
+        value = self._values(value)
         inside = self.support.check(value)
         require(
             bool(inside.all()),
@@ -148,7 +148,7 @@ class PoissonPredictive(Predictive):
 
     def cdf(self, value: Tensor) -> Tensor:
         """P(y <= value), for values (..., N)."""
-        value = self.values(value).unsqueeze(-2)
+        value = self._values(value).unsqueeze(-2)
         return self._average(poisson_below(value, self.loc, self.spread))
 
     def icdf(self, value: Tensor) -> Tensor:

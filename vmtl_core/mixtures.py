@@ -52,6 +52,15 @@ class Predictive(Distribution):
     def has_rsample(self) -> bool:  # type: ignore[override]
         return False
 
+    @property
+    def probs(self) -> Tensor:
+        """Probability of 1, (N,), or of every class, (N, C), of labels.
+
+        Raises:
+            AttributeError: unless y is a label.
+        """
+        raise AttributeError(f"a {type(self).__name__} has no `probs`")
+
     def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
         """Refused: values with leading dimensions, (..., N, *event), do what it would.
 
@@ -82,7 +91,7 @@ class Predictive(Distribution):
     def like(self) -> Tensor:
         """A tensor of the dtype and device of what is computed here."""
 
-    def values(self, value: Tensor) -> Tensor:
+    def _values(self, value: Tensor) -> Tensor:
         """`value` of the dtype computed in, spread over the rows, (..., N, *event).
 
         Raises:
@@ -126,7 +135,8 @@ class PredictiveMixture(Predictive):
     ):
         shape = tuple(components.batch_shape)
         require(
-            len(shape) == 3, f"`components` must have batch shape (L, M, N); got batch shape {shape}"
+            len(shape) == 3,
+            f"`components` must have batch shape (L, M, N); got batch shape {shape}",
         )
         require(
             log_weights is None or tuple(log_weights.shape) == shape[:2],
@@ -200,7 +210,7 @@ class PredictiveMixture(Predictive):
         Raises:
             ValueError: for values of another shape, or outside the likelihood's support.
         """
-        value = self.values(value)
+        value = self._values(value)
         self._check_support(value)
         each = self.components.log_prob(self._spread(value))
         if self.log_weights is not None:
@@ -247,7 +257,7 @@ class PredictiveMixture(Predictive):
 
     def cdf(self, value: Tensor) -> Tensor:
         """Averaged distribution function, for values (..., N)."""
-        each = distribution_function(self.components, self._spread(self.values(value)))
+        each = distribution_function(self.components, self._spread(self._values(value)))
         return self._average(each.movedim((-3, -2), (0, 1)))
 
     def icdf(self, value: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from vmtl_core.predictive_rows import PredictiveRows
 from vmtl_core.questions import Questions
 
 __all__ = [
+    "Predictive",
     "PredictiveMixture",
     "PredictiveRows",
     "Uncertainty",
@@ -52,7 +53,8 @@ def predictive(
     widened as in the prior of another task; its noise variance is the tasks' mean. Rows of the
     same unseen id share their w in `sample`.
 
-    Modules run in evaluation mode (dropout off, batch norm fixed) and are put back.
+    Modules run in evaluation mode (dropout off, batch norm fixed) and are put back. Sampled and
+    many-row predictives refer to the model: be done with them before it is trained further.
 
     Args:
         model: a fitted `MultiTaskELBO`.

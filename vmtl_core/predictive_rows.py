@@ -82,11 +82,11 @@ class PredictiveRows(Predictive):
         Raises:
             AttributeError: unless all rows are of labels.
         """
-        return self._join([part.probs for part in self.parts])  # type: ignore[attr-defined]
+        return self._join([part.probs for part in self.parts])
 
     def log_prob(self, value: Tensor) -> Tensor:
         """log of the averaged density or mass, for values (..., N, *event)."""
-        value = self.values(value)
+        value = self._values(value)
         dim = value.ndim - 1 - len(self.event_shape)
         pairs = zip(self.rows, self.parts, strict=True)
         return self._join(
@@ -101,7 +101,7 @@ class PredictiveRows(Predictive):
 
     def cdf(self, value: Tensor) -> Tensor:
         """Averaged distribution function, for values (..., N)."""
-        value = self.values(value)
+        value = self._values(value)
         pairs = zip(self.rows, self.parts, strict=True)
         return self._join([part.cdf(value[..., rows]) for rows, part in pairs], value.ndim - 1)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Size, Tensor
@@ -201,7 +200,7 @@ class Questions:
         if self.gaussians is not None:
             return self.gaussians.log_weights.exp().multinomial(count, True)
         assert self.samples is not None
-        return self.samples.counts.double().multinomial(count, True)
+        return self.samples.counts.float().multinomial(count, True)
 
     def _given(self, part: Part, point: Tensor, w: Tensor) -> Tensor:
         """y of a part's rows given w of every draw and task present: (S, n, *event)."""
@@ -214,7 +213,9 @@ class Questions:
                 pick = torch.randint(len(z), (len(w), len(at)), device=z.device)
                 some = some[pick, 0, torch.arange(len(at), device=z.device)].flatten(0, 1)[None]
                 each = each.flatten(0, 1)[None]
-            dist = self._law(part, some if len(z) == 1 else some[None], each[None], point, group[at])
+            dist = self._law(
+                part, some if len(z) == 1 else some[None], each[None], point, group[at]
+            )
             y.append(dist.sample().reshape((len(w), len(at)) + dist.event_shape))
         return torch.cat(y, 1)
 

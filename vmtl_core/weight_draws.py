@@ -118,9 +118,13 @@ def weight_samples(
     w = _side_by_side(laws, counts, "weights")
     if unseen:
         found = None if points is None or len(laws) == 1 else _unseen_gaussians(model, points)
-        new = _unseen_laws(model) if found is None else [
-            correlated(loc, factor, q.event_shape) for loc, factor in zip(*found, strict=True)
-        ]
+        new = (
+            _unseen_laws(model)
+            if found is None
+            else [
+                correlated(loc, factor, q.event_shape) for loc, factor in zip(*found, strict=True)
+            ]
+        )
         new = new * len(laws) if len(new) < len(laws) else new
         draws = _side_by_side(new, counts, "base_prior")
         row = torch.arange(samples, device=w.device)
@@ -142,11 +146,11 @@ def _side_by_side(laws: list[Distribution], counts: Tensor, name: str) -> Tensor
 
 def in_proportion(weights: Tensor, total: int) -> Tensor:
     """Integers of sum `total`, as near to `weights * total` as can be; no chance involved."""
-    share = weights.double() * total
+    share = torch.tensor(weights.tolist(), dtype=torch.float64) * total
     counts = share.floor().long()
     rest = (share - counts).argsort(descending=True, stable=True)[: total - int(counts.sum())]
     counts[rest] += 1
-    return counts.cpu()
+    return counts
 
 
 def event_of(w: Tensor, event_shape: Size) -> Tensor:

@@ -96,7 +96,9 @@ def gaussian_integral(function: Callable[[float], float], mean: float, sd: float
     """E f(eta), eta ~ N(mean, sd^2), by scipy."""
 
     def integrand(eta: float) -> float:
-        return function(eta) * math.exp(-(((eta - mean) / sd) ** 2) / 2) / sd / math.sqrt(2 * math.pi)
+        return (
+            function(eta) * math.exp(-(((eta - mean) / sd) ** 2) / 2) / sd / math.sqrt(2 * math.pi)
+        )
 
     low, high = mean - 12 * sd, mean + 12 * sd
     places = [mean + k * sd for k in (-3, -1, 0, 1, 3)] + [-20, -5, -2, -1, 0, 1, 2, 5, 20]

@@ -28,8 +28,6 @@ def two_tasks(likelihood: Any, **options: Any) -> Any:
     return a_model(weights, likelihood, task_sizes=[50, 50], **options)
 
 
-
-
 @pytest.mark.parametrize("sources", ["own", "previous"])
 def test_totals_of_a_task(sources: str) -> None:
     """(6.1) 50 equal rows, sd of the total sqrt(50 + 50^2 .09) = 16.6, not sqrt(50 * 1.09) = 7.4."""

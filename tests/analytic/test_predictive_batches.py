@@ -60,7 +60,9 @@ def test_batches_equal_the_whole(name: str, monkeypatch: pytest.MonkeyPatch) -> 
     """(6.2) every method; w is drawn once."""
     exact = name in EXACT
     whole, batches = whole_and_batches(MODELS[name](), monkeypatch, 120 if exact else 500)
-    options = {"atol": 1e-6, "rtol": 0} if exact else {}  # nodes follow the largest sd of a batch
+    options: Any = (
+        {"atol": 1e-6, "rtol": 0} if exact else {}
+    )  # nodes follow the largest sd of a batch
     for method in ("mean", "variance"):
         torch.testing.assert_close(getattr(batches, method), getattr(whole, method), **options)
     torch.testing.assert_close(batches.log_prob(Y), whole.log_prob(Y), **options)

@@ -99,7 +99,7 @@ def test_transformed() -> None:
     assert_mean((p.sample((20_000,)) < y).double(), p.cdf(y))
     torch.testing.assert_close(p.cdf(p.icdf(torch.tensor(0.2))), torch.full((3,), 0.2))
     for ask_for in (lambda: p.mean, lambda: p.variance, lambda: vmtl.decompose_uncertainty(p)):
-        with pytest.raises(ValueError, match="`likelihood`.*TransformedDistribution.*sample"):
+        with pytest.raises(ValueError, match=r"`likelihood`.*TransformedDistribution.*sample"):
             ask_for()
 
 
@@ -145,10 +145,12 @@ def test_quantiles_of_labels() -> None:
     zero = 1 - p.probs  # type: ignore[attr-defined]
     for level, wanted in ((0.999 * zero, 0.0), (zero + 1e-3, 1.0)):
         assert torch.equal(p.icdf(level), torch.full((3,), wanted))
-    torch.testing.assert_close(p.cdf(torch.tensor([-0.5, 0.0, 1.0])), torch.stack([0 * zero[0], zero[1], 1 + 0 * zero[2]]))
+    torch.testing.assert_close(
+        p.cdf(torch.tensor([-0.5, 0.0, 1.0])), torch.stack([0 * zero[0], zero[1], 1 + 0 * zero[2]])
+    )
     classes = a_model(scattered_weights(3, 2, 3), vmtl.LinearCategorical())
     for method in ("cdf", "icdf"):
-        with pytest.raises(ValueError, match="`likelihood`.*classes.*`probs` or `sample`"):
+        with pytest.raises(ValueError, match=r"`likelihood`.*classes.*`probs` or `sample`"):
             getattr(vmtl.predictive(classes, X, TASK), method)(torch.full((3,), 0.5))
 
 

@@ -54,7 +54,9 @@ def test_beside_known_tasks() -> None:
 def test_rows_of_one_unseen_task_share_their_weights(ids: list[int]) -> None:
     """(6.1) rows covary if they have the same unseen id."""
     x = X[:2]
-    centred = vmtl.predictive(with_base(), x, torch.tensor(ids)).sample((20_000,)) - exact().mean[:2]
+    centred = (
+        vmtl.predictive(with_base(), x, torch.tensor(ids)).sample((20_000,)) - exact().mean[:2]
+    )
     shared = (x[0] * S0.double().square() * x[1]).sum().item()
     assert_mean(centred.prod(1), shared if ids[0] == ids[1] else 0.0)
     assert_mean(centred.square(), exact().variance[:2])
