@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Laplace, Normal
@@ -16,8 +17,10 @@ from torch.distributions import Distribution, Independent, Laplace, Normal
 from tests.analytic import (
     test_elbo,
     test_evidence,
+    test_exact_predictive,
     test_full_covariance,
     test_fused_lasso,
+    test_joint_draws,
     test_kl_to_mixture,
     test_latents,
     test_mixing,
@@ -26,13 +29,23 @@ from tests.analytic import (
     test_predictive,
     test_prior,
     test_sources,
+    test_unseen_tasks,
 )
 from tests.gradients import test_divergence_gradients, test_mixing_gradients
 from tests.properties import test_divergences, test_relabelling
-from vmtl_core import distributions, divergences, likelihoods, mixing, priors
+from vmtl_core import (
+    distributions,
+    divergences,
+    likelihoods,
+    mixing,
+    parts,
+    priors,
+    weight_draws,
+)
 from vmtl_core.distributions import detach, gaussian, map_parameters
 from vmtl_core.elbo import ELBOTerms, MultiTaskELBO
 from vmtl_core.mixing import GumbelSoftmaxMixing
+from vmtl_core.mixtures import Predictive
 from vmtl_core.posteriors import (
     SMALLEST_SCALE,
     AmortizedWeights,
@@ -78,6 +91,7 @@ _gaussian_all_pairs = divergences._gaussian_all_pairs
 _full_all_pairs = divergences._full_all_pairs
 _components = WeightsPrior.components
 _rows_join = PredictiveRows._join
+_gaussians = weight_draws.gaussians
 _init = MultiTaskELBO.__init__
 _draw = divergences._draw
 _gaussian_rows = divergences._gaussian_rows
@@ -506,6 +520,39 @@ def sample_of_one_component(self: PredictiveMixture, sample_shape=torch.Size()) 
 
 def rows_in_order_of_tasks(self: PredictiveRows, tensors: list[Tensor], dim: int = 0) -> Tensor:
     return torch.cat(tensors, dim)
+
+
+def first_likelihood_for_all_parts(bundle, task, exact, exact_unseen):
+    one = bundle.likelihood[0]
+    rows = torch.arange(len(task))
+    return [parts.Part(rows, one, "likelihood", False, exact and type(one) in parts.EXACT)]
+
+
+def every_row_alone(self: Predictive, sample_shape=torch.Size()) -> Tensor:
+    return self._independent(torch.Size(sample_shape))
+
+
+def first_point(self, count: int) -> Tensor:
+    return torch.zeros(count, dtype=torch.long)
+
+
+def equally_likely(model, points, unseen):
+    flat = torch.zeros_like(points.log_weights)
+    return _gaussians(model, points._replace(log_weights=flat), unseen)
+
+
+def noise_of_the_first(model, points, unseen):
+    noise = points.noise[:, :1].expand_as(points.noise)
+    return _gaussians(model, points._replace(noise=noise), unseen)
+
+
+def posterior_of_the_first(model, points):
+    return points.loc[:, :1], points.scale_tril[:, :1]
+
+
+def twenty_hermite_nodes(spread: Tensor) -> tuple[Tensor, Tensor]:
+    nodes, weights = map(torch.as_tensor, np.polynomial.hermite_e.hermegauss(20))
+    return nodes, weights.log().log_softmax(0)
 
 
 # Added where a test had no wrong formula to reject.
@@ -1002,11 +1049,11 @@ MUTANTS = [
         "the first likelihood for all tasks",
         {
             "vmtl_core.likelihoods:likelihood_grid": first_likelihood_for_all,
-            "vmtl_core.predictive:likelihood_grid": first_likelihood_for_all,
+            "vmtl_core.questions:parts": first_likelihood_for_all_parts,
         },
         test_elbo.test_heterogeneous_tasks_equal_separate_computations,
-        test_predictive.test_heterogeneous_rows_keep_their_order,
-        test_predictive.test_heterogeneous_distribution_function,
+        (test_predictive.test_heterogeneous_rows_keep_their_order, {"sources": "own"}),
+        test_joint_draws.test_kinds_of_likelihood_share_the_draw,
     ),
     mutant(
         "joint sources detached",
@@ -1059,7 +1106,7 @@ MUTANTS = [
         (test_predictive.test_log_prob_is_the_log_of_the_mean, {"name": "Categorical"}),
         test_predictive.test_density_integrates_to_one,
         (test_predictive.test_frequencies_of_labels, {"name": "Bernoulli"}),
-        test_predictive.test_conjugate_linear_gaussian,
+        (test_exact_predictive.test_gaussian_over_points, {"columns": 0}),
     ),
     mutant(
         "variance without the spread of the means",
@@ -1091,8 +1138,55 @@ MUTANTS = [
     mutant(
         "rows of heterogeneous tasks in the order of the tasks",
         {"vmtl_core.predictive:PredictiveRows._join": rows_in_order_of_tasks},
-        test_predictive.test_heterogeneous_rows_keep_their_order,
+        (test_predictive.test_heterogeneous_rows_keep_their_order, {"sources": "own"}),
+        test_joint_draws.test_kinds_of_likelihood_share_the_draw,
+    ),
+    mutant(
+        "w drawn anew for every row",
+        {"vmtl_core.mixtures:Predictive.sample": every_row_alone},
+        (test_joint_draws.test_totals_of_a_task, {"sources": "own"}),
+        test_joint_draws.test_totals_of_a_task_from_samples,
+        test_joint_draws.test_latents_are_drawn_for_each_row,
+        (test_unseen_tasks.test_rows_of_one_unseen_task_share_their_weights, {"ids": [3, 3]}),
+    ),
+    mutant(
+        "draws from one point of the hyperparameters",
+        {"vmtl_core.questions:Questions._point": first_point},
+        test_joint_draws.test_all_tasks_share_the_point,
+        (test_joint_draws.test_columns_of_numbers, {"columns": 2}),
+    ),
+    mutant(
+        "what w leaves open called aleatoric",
+        {"vmtl_core.exact:GaussianPredictive.uncertainty": PredictiveMixture.uncertainty},
+        (test_exact_predictive.test_gaussian_over_points, {"columns": 0}),
+        (test_exact_predictive.test_gaussian_over_points, {"columns": 2}),
+    ),
+    mutant(
+        "points equally likely",
+        {"vmtl_core.questions:gaussians": equally_likely},
+        (test_exact_predictive.test_gaussian_over_points, {"columns": 0}),
+        test_exact_predictive.test_poisson_over_points,
+        test_unseen_tasks.test_over_points,
+    ),
+    mutant(
+        "one noise scale for all tasks",
+        {"vmtl_core.questions:gaussians": noise_of_the_first},
+        (test_exact_predictive.test_gaussian_over_points, {"columns": 2}),
         test_predictive.test_heterogeneous_distribution_function,
+        test_unseen_tasks.test_mean_noise_of_a_list,
+    ),
+    mutant(
+        "an unseen task taken for the first",
+        {"vmtl_core.weight_draws:_unseen_gaussians": posterior_of_the_first},
+        (test_unseen_tasks.test_closed_form, {"task": None}),
+        test_unseen_tasks.test_over_points,
+        (test_unseen_tasks.test_without_a_base_prior, {"transfer": 0.7}),
+    ),
+    mutant(
+        "Gauss-Hermite with 20 nodes",
+        {"vmtl_core.exact:normal_nodes": twenty_hermite_nodes},
+        (test_exact_predictive.test_bernoulli_by_quadrature, {"sd": 10.0}),
+        (test_exact_predictive.test_bernoulli_by_quadrature, {"sd": 3.0}),
     ),
     # Added where a test had no wrong formula to reject.
     mutant(

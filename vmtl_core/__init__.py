@@ -3,7 +3,12 @@
 from vmtl_core.distributions import Concatenated, GaussianColumns
 from vmtl_core.divergences import kl_monte_carlo, kl_to_mixture, pairwise_kl
 from vmtl_core.elbo import ELBOTerms, MultiTaskELBO
-from vmtl_core.likelihoods import LinearBernoulli, LinearCategorical, LinearGaussian
+from vmtl_core.likelihoods import (
+    LinearBernoulli,
+    LinearCategorical,
+    LinearGaussian,
+    LinearPoisson,
+)
 from vmtl_core.mixing import (
     GumbelSoftmaxMixing,
     constant,
@@ -14,6 +19,7 @@ from vmtl_core.mixing import (
 )
 from vmtl_core.posteriors import AmortizedWeights, GaussianEncoder, GaussianWeights
 from vmtl_core.predictive import (
+    Predictive,
     PredictiveMixture,
     PredictiveRows,
     Uncertainty,
@@ -38,8 +44,10 @@ __all__ = [
     "LinearBernoulli",
     "LinearCategorical",
     "LinearGaussian",
+    "LinearPoisson",
     "MultiTaskELBO",
     "NonFiniteError",
+    "Predictive",
     "PredictiveMixture",
     "PredictiveRows",
     "Uncertainty",

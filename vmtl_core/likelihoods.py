@@ -148,7 +148,10 @@ class LinearBernoulli(nn.Module):
 
 
 class LinearPoisson(nn.Module):
-    """y in {0, 1, 2, ...} with log rate z^T w: Poisson regression of counts. Equation (1.1)."""
+    """y in {0, 1, 2, ...}, a count with log rate z^T w: Poisson regression. Equation (1.1).
+
+    w has event shape (D,), or (D + 1,) with the intercept last.
+    """
 
     def forward(self, z: Tensor, w: Tensor) -> Distribution:
         require(

@@ -32,6 +32,10 @@ def bernoulli(y: float, scores: list[float]) -> float:
     return -math.log1p(math.exp(-scores[0] if y else scores[0]))
 
 
+def poisson(y: float, scores: list[float]) -> float:
+    return y * scores[0] - math.exp(scores[0]) - math.lgamma(y + 1)
+
+
 def categorical(y: float, scores: list[float]) -> float:
     return scores[int(y)] - math.log(sum(math.exp(s) for s in scores))
 
@@ -39,6 +43,7 @@ def categorical(y: float, scores: list[float]) -> float:
 FAMILIES = {
     "gaussian": (vmtl.LinearGaussian(scale=0.7), gaussian, [0.3, -1.2, 2.0, 0.0], None),
     "bernoulli": (vmtl.LinearBernoulli(), bernoulli, [0.0, 1.0, 1.0, 0.0], None),
+    "poisson": (vmtl.LinearPoisson(), poisson, [0.0, 1.0, 4.0, 2.0], None),
     "categorical": (vmtl.LinearCategorical(), categorical, [0.0, 1.0, 2.0, 1.0], 3),
 }
 

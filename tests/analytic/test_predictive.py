@@ -183,23 +183,41 @@ def test_no_disagreement_no_epistemic_uncertainty() -> None:
     assert vmtl.decompose_uncertainty(sure).total.item() == pytest.approx(0, abs=1e-12)
 
 
-def test_conjugate_linear_gaussian() -> None:
-    """(6.1) exact posterior N(m, S): the predictive tends to N(x.m, x S x + sigma^2)."""
+@pytest.mark.parametrize("sources", ["own", "previous"])
+def test_conjugate_linear_gaussian(sources: str) -> None:
+    """(6.1) posterior N(m, S): the predictive is N(x.m, x S x + sigma^2), and samples tend to it."""
     weights = scattered_weights(3, 2)
-    model = a_model(weights, vmtl.LinearGaussian(0.6))
+    likelihood = vmtl.LinearGaussian(0.6)
+    model = a_model(weights, likelihood, sources=sources)
     x, task = torch.randn(5, 2), torch.tensor([2, 0, 1, 1, 0])
     q = model.q_weights()
     mean = (x * q.mean[task]).sum(-1).detach()
     variance = ((x.square() * q.variance[task]).sum(-1) + 0.36).detach()
     exact, y = Normal(mean, variance.sqrt()), mean + 0.5
+    p = vmtl.predictive(model, x, task)
+    torch.testing.assert_close(p.log_prob(y), exact.log_prob(y))
+    torch.testing.assert_close(p.mean, mean)
+    torch.testing.assert_close(p.variance, variance)
+    sampled = a_model(weights, Same(likelihood), sources=sources)  # not one of ours
     values, means = [], []
     for _ in range(100):
-        p = vmtl.predictive(model, x, task, weight_samples=1000)
+        p = vmtl.predictive(sampled, x, task, weight_samples=1000)
         values.append(p.log_prob(y).exp())
         means.append(p.mean)
         torch.testing.assert_close(p.variance, variance, rtol=0.4, atol=0)
     assert_mean(torch.stack(values), exact.log_prob(y).exp())
     assert_mean(torch.stack(means), mean)
+
+
+class Same(nn.Module):
+    """A likelihood of the user's."""
+
+    def __init__(self, likelihood: nn.Module):
+        super().__init__()
+        self.likelihood = likelihood
+
+    def forward(self, z: Tensor, w: Tensor) -> Any:
+        return self.likelihood(z, w)
 
 
 class Half(nn.Module):
@@ -209,18 +227,21 @@ class Half(nn.Module):
         return Bernoulli(logits=0.5 * (z * w).sum(-1))
 
 
-def heterogeneous() -> tuple[vmtl.PredictiveRows, Tensor, Tensor, vmtl.GaussianWeights]:
+def heterogeneous(
+    sources: str = "own",
+) -> tuple[vmtl.PredictiveRows, Tensor, Tensor, vmtl.GaussianWeights]:
     weights = scattered_weights(3, 2, scale=1e-9)
     likelihood = [vmtl.LinearGaussian(0.6), vmtl.LinearBernoulli(), Half()]
     x, task = torch.randn(6, 2), torch.tensor([1, 0, 2, 0, 1, 2])
-    p = vmtl.predictive(a_model(weights, likelihood), x, task, weight_samples=3)
+    p = vmtl.predictive(a_model(weights, likelihood, sources=sources), x, task, 3)
     assert isinstance(p, vmtl.PredictiveRows)
     return p, task, (x * weights.loc.detach()[task]).sum(-1), weights
 
 
-def test_heterogeneous_rows_keep_their_order() -> None:
+@pytest.mark.parametrize("sources", ["own", "previous"])
+def test_heterogeneous_rows_keep_their_order(sources: str) -> None:
     """(6.2) one likelihood for each task: every row's log_prob, mean, variance, uncertainty."""
-    p, task, eta, _ = heterogeneous()
+    p, task, eta, _ = heterogeneous(sources)
     y = torch.tensor([1.0, 0.3, 0.0, -0.7, 0.0, 1.0])
     probs = torch.where(task == 1, eta, 0.5 * eta).sigmoid()
     label = torch.where(y == 1, probs, 1 - probs)
@@ -249,7 +270,7 @@ def test_heterogeneous_distribution_function() -> None:
     """(6.2) two regressions with noise scales of their own."""
     weights = scattered_weights(2, 2, scale=1e-9)
     likelihood = [vmtl.LinearGaussian(0.6), vmtl.LinearGaussian(1.7)]
-    model = a_model(weights, likelihood, task_sizes=[2, 2])
+    model = a_model(weights, likelihood, task_sizes=[2, 2], sources="own")
     x, task = torch.randn(4, 2), torch.tensor([1, 0, 0, 1])
     p = vmtl.predictive(model, x, task)
     exact = Normal((x * weights.loc.detach()[task]).sum(-1), torch.tensor([1.7, 0.6, 0.6, 1.7]))

@@ -140,7 +140,30 @@ TASKS: list[Row] = [
     ("id too large", lambda: run(task=TASK + 1), ["`task`", r"0\.\.\.1", r"\[2\]"]),
     ("id below zero", lambda: run(task=TASK - 1), ["`task`", r"0\.\.\.1", r"\[-1\]"]),
     ("id out of range in fit", lambda: fit(task=TASK + 1), ["`task`", r"0\.\.\.1", r"\[2\]"]),
-    ("id out of range in predict", lambda: predict(task=TASK + 5), ["`task`", r"\[5, 6\]"]),
+    (
+        "negative id in predict",
+        lambda: predict(task=TASK - 1),
+        ["`task`", r"0\.\.\.1", "unseen", r"\[-1\]"],
+    ),
+    (
+        "unseen task, encoders",
+        lambda: vmtl.predictive(model(latents=encoder()), X, TASK + 5),
+        ["`task`", "latents", "no encoder", r"\[5, 6\]"],
+    ),
+    (
+        "no task, encoders",
+        lambda: vmtl.predictive(model(latents=encoder()), X),
+        ["`task`", "latents", r"\[2\]"],
+    ),
+    (
+        "unseen task of several kinds",
+        lambda: vmtl.predictive(
+            model(likelihood=[vmtl.LinearGaussian(), vmtl.LinearBernoulli()]), X, TASK + 2
+        ),
+        ["`task`", "`likelihood`", "LinearBernoulli"],
+    ),
+    ("no rows and no task", lambda: vmtl.predictive(model(), X[:0]), ["`task`", "got none"]),
+    ("a list and no task", lambda: vmtl.predictive(model(), [1.0]), ["`x`", "tensor", "list"]),  # type: ignore[arg-type]
     (
         "task without example",
         lambda: vmtl.fit(model(), X[:3], Y[:3], TASK[:3]),
@@ -192,6 +215,18 @@ TABLES: list[Row] = [
             weights=vmtl.GaussianWeights(2, (2, 3)),
         ),
         [r"`x`", r"shape \(N, D\)", r"\(2, 1\)"],
+    ),
+    (
+        "counts and classes",
+        lambda: vmtl.predictive(
+            model(likelihood=vmtl.LinearPoisson(), weights=vmtl.GaussianWeights(2, (2, 3))), X, TASK
+        ),
+        ["`weights`", r"\(D,\)", "LinearPoisson", r"\(2, 3\)"],
+    ),
+    (
+        "inputs of another width in predict",
+        lambda: predict(x=torch.ones(6, 5)),
+        ["`weights`", "5 rows", "got 2"],
     ),
     (
         "images for regression",
@@ -832,6 +867,26 @@ PREDICTIVE: list[Row] = [
         lambda: numbers().cdf(torch.zeros(5)),
         ["`value`", r"\(\.\.\., 6", r"\(5,\)"],
     ),
+    (
+        "a column of values",
+        lambda: numbers().log_prob(torch.zeros(6, 1)),
+        ["`value`", "6 rows", "column", r"\(6, 1\)"],
+    ),
+    (
+        "cdf of a column",
+        lambda: regressions().cdf(torch.zeros(6, 1)),
+        ["`value`", "6 rows", "column", r"\(6, 1\)"],
+    ),
+    (
+        "predictive expanded",
+        lambda: numbers().expand((2, 6)),
+        ["`batch_shape`", r"\(6,\)", r"\(2, 6\)"],
+    ),
+    (
+        "half a count",
+        lambda: vmtl.predictive(model(likelihood=vmtl.LinearPoisson()), X, TASK).log_prob(Y / 2),
+        ["`value`", "support", r"\[0\.5\]"],
+    ),
     ("value as a list", lambda: numbers().log_prob([0.0] * 6), ["`value`", "tensor", "list"]),
     ("value NaN", lambda: numbers().log_prob(Y * NAN), ["`value`", "support", "nan"]),
     ("label of two", lambda: predict().log_prob(2 * Y), ["`value`", "support", r"\[2\.0\]"]),
@@ -894,7 +949,14 @@ def test_says_what_is_wrong(call: Callable[[], Any], parts: list[str]) -> None:
 def test_the_table_covers_every_public_name() -> None:
     """A public name that takes arguments of the user's has a row."""
     source = Path(__file__).read_text(encoding="utf-8")
-    without = {"ELBOTerms", "NonFiniteError", "PredictiveMixture", "PredictiveRows", "Uncertainty"}
+    without = {
+        "ELBOTerms",
+        "NonFiniteError",
+        "Predictive",
+        "PredictiveMixture",
+        "PredictiveRows",
+        "Uncertainty",
+    }
     missing = {
         name for name in vmtl.__all__ if f"vmtl.{name}(" not in source and name not in without
     }
