@@ -9,7 +9,7 @@ from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
 from vmtl_core._checks import require
-from vmtl_core.distributions import as_batch, can_rebuild, map_parameters
+from vmtl_core.distributions import as_batch, map_parameters
 
 Encodings = Callable[[], Distribution | None]
 
@@ -81,11 +81,6 @@ class Bundle(nn.Module):
             found == wanted,
             f"`{self.prefix}latents` must return a Distribution of batch shape (T, B) = {wanted}; "
             f"got {found}",
-        )
-        require(
-            can_rebuild(q),
-            f"`{self.prefix}latents` must return a family that can be rebuilt from its parameter "
-            f"tensors, as indexing by task needs; got {type(q).__name__}",
         )
         return map_parameters(q, lambda t: t.transpose(0, 1))
 

@@ -2,7 +2,7 @@
 same family with other parameters, and several distributions side by side."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,6 +10,9 @@ from torch import Size, Tensor
 from torch.distributions import Distribution, Independent, MultivariateNormal, Normal, constraints
 
 from vmtl_core._checks import require
+from vmtl_core._rebuild import Function, can_rebuild, expanded, map_parameters
+
+__all__ = ["can_rebuild", "expanded", "map_parameters"]  # from here for the rest of the core
 
 
 def diagonal_gaussian(dist: Distribution) -> tuple[Tensor, Tensor] | None:
@@ -32,7 +35,7 @@ def full_gaussian(dist: Distribution) -> tuple[Tensor, Tensor] | None:
     A vector is one column. None for any family but Normal, alone or inside Independent,
     MultivariateNormal and GaussianColumns, and for events of three dimensions or more.
     """
-    if isinstance(dist, MultivariateNormal):
+    if type(dist) is MultivariateNormal:
         return dist.loc.unsqueeze(-2), dist.scale_tril.unsqueeze(-3)
     if isinstance(dist, GaussianColumns):
         return dist.loc.mT, dist.scale_tril
@@ -113,49 +116,6 @@ def gaussian(loc: Tensor, scale: Tensor, event_shape: Sequence[int]) -> Distribu
     shape = loc.shape[:-1] + Size(event_shape)
     normal = Normal(loc.reshape(shape), scale.reshape(shape), validate_args=False)
     return Independent(normal, len(event_shape), validate_args=False) if event_shape else normal
-
-
-def map_parameters(dist: Distribution, function: Callable[[Tensor], Tensor]) -> Distribution:
-    """The same family with `function` applied to every parameter tensor (batch dimensions lead).
-
-    Raises:
-        ValueError: if the family can't be rebuilt from its parameters.
-    """
-    if isinstance(dist, Concatenated):
-        return Concatenated([map_parameters(part, function) for part in dist.parts])
-    if isinstance(dist, Independent):
-        base = map_parameters(dist.base_dist, function)
-        return Independent(base, dist.reinterpreted_batch_ndims, validate_args=False)
-    names = _parameter_names(dist)
-    values: dict[str, Any] = {name: function(getattr(dist, name)) for name in names}
-    return type(dist)(**values, validate_args=False)
-
-
-def can_rebuild(dist: Distribution) -> bool:
-    """Whether `map_parameters` works for this distribution."""
-    if isinstance(dist, Concatenated):
-        return all(can_rebuild(part) for part in dist.parts)
-    if isinstance(dist, Independent):
-        return can_rebuild(dist.base_dist)
-    return bool(_parameter_names(dist, strict=False))
-
-
-def _parameter_names(dist: Distribution, strict: bool = True) -> list[str]:
-    """Names of the constructor's tensors; one of each set of alternatives."""
-    constraints = getattr(dist, "arg_constraints", None)
-    names = sorted(constraints) if isinstance(constraints, dict) else []
-    if isinstance(dist, MultivariateNormal):  # three alternatives
-        names = ["loc", "scale_tril"]
-    elif "logits" in names:
-        names = [name for name in names if name != "probs"]
-    usable = bool(names) and all(isinstance(getattr(dist, name, None), Tensor) for name in names)
-    require(
-        usable or not strict,
-        f"a {type(dist).__name__} can't be rebuilt from its parameters, which detaching, indexing "
-        "and widening need; use a family with tensor parameters, or `sources='joint'` and "
-        "`transfer=None`",
-    )
-    return names if usable else []
 
 
 def example(dist: Distribution) -> Tensor:
@@ -267,7 +227,7 @@ def as_batch(dists: Any, tasks: int, name: str) -> Distribution:
                 f"`{name}[{i}]` must be a Distribution of batch shape (); got {dist!r} "
                 "(wrap it in Independent where its dimensions are one event)",
             )
-        dists = concatenate([dist.expand(Size((1,))) for dist in dists], f"`{name}`")
+        dists = concatenate([expanded(dist, Size((1,))) for dist in dists], f"`{name}`")
     require(
         dists.batch_shape == Size((tasks,)),
         f"`{name}` must give a Distribution of batch shape ({tasks},), one per task; "
@@ -325,6 +285,17 @@ class Concatenated(Distribution):
         self.sizes = [part.batch_shape[-1] for part in parts]
         batch = parts[0].batch_shape[:-1] + (sum(self.sizes),)
         super().__init__(batch, parts[0].event_shape, validate_args=False)
+
+    def map_parameters(self, function: Function) -> "Concatenated":
+        """`map_parameters` of the parts, for a function that keeps the batch shape."""
+        parts = [map_parameters(part, function) for part in self.parts]
+        kept = all(a.batch_shape == b.batch_shape for a, b in zip(parts, self.parts, strict=True))
+        require(
+            kept,
+            "a Concatenated of different families can't be indexed or turned round; give "
+            "`latents` of one family",
+        )
+        return Concatenated(parts)
 
     @property
     def has_rsample(self) -> bool:  # type: ignore[override]

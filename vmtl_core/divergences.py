@@ -21,6 +21,7 @@ from vmtl_core.distributions import (
     can_rebuild,
     detach,
     diagonal_gaussian,
+    expanded,
     full_gaussian,
     map_parameters,
 )
@@ -105,7 +106,7 @@ def kl_monte_carlo(
         f"{tuple(q.batch_shape)}; got {tuple(p.batch_shape)}",
     )
     batch = torch.broadcast_shapes(q.batch_shape, p.batch_shape)
-    value, log_q = _draw(q.expand(batch), samples, stick_the_landing, generator)
+    value, log_q = _draw(expanded(q, batch), samples, stick_the_landing, generator)
     return (log_q - p.log_prob(value)).mean(0)
 
 
@@ -286,9 +287,10 @@ def _pairwise_kl(
     if left is not None and right is not None and right[0].ndim == 3 == left[0].ndim:
         return _full_all_pairs(*left, *right)
     if can_rebuild(q):
-        lead = len(q.batch_shape)
-        try:
-            return kl_divergence(map_parameters(q, lambda t: t.unsqueeze(lead)), p)
+        lead, every = len(q.batch_shape), q.batch_shape + p.batch_shape[-1:]
+        column = map_parameters(q, lambda t: t.unsqueeze(lead))
+        try:  # all pairs at their full shape: not every registered KL broadcasts
+            return kl_divergence(expanded(column, every), expanded(p, every))
         except NotImplementedError:
             pass
     value, log_q = _draw(q, samples, False, generator)

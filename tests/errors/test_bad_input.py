@@ -25,7 +25,7 @@ from torch.distributions import (
     Poisson,
     TransformedDistribution,
 )
-from torch.distributions.transforms import TanhTransform
+from torch.distributions.transforms import AffineTransform
 
 import vmtl_core as vmtl
 
@@ -117,6 +117,11 @@ def learned_poisson() -> Poisson:
 
 def normals(count: int, *shape: int) -> list[Distribution]:
     return [Independent(Normal(torch.zeros(shape or (2,)), 1.0), 1) for _ in range(count)]
+
+
+def shift(*shape: int) -> AffineTransform:
+    """A transform with a tensor inside, which no constructor of a Distribution shows."""
+    return AffineTransform(torch.zeros(shape), 1.0)
 
 
 Row = tuple[str, Callable[[], Any], list[str]]
@@ -452,16 +457,16 @@ MODULES: list[Row] = [
         lambda: run(
             latents=Free(
                 lambda x: TransformedDistribution(
-                    Independent(Normal(torch.zeros(2, 6, 2), 1.0), 1), [TanhTransform()]
+                    Independent(Normal(torch.zeros(2, 6, 2), 1.0), 1), [shift(2, 6, 2)]
                 )
             )
         ),
-        ["`latents`", "rebuilt", "TransformedDistribution"],
+        ["TransformedDistribution", "rebuilt", "`latents`", "`transforms`"],
     ),
     (
         "previous sources of a flow",
         lambda: run(
-            weights=Free(lambda: TransformedDistribution(PAIR, [TanhTransform()])),
+            weights=Free(lambda: TransformedDistribution(PAIR, [shift(2, 2)])),
             sources="previous",
             transfer=None,
             base_prior=None,
