@@ -9,6 +9,7 @@ from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
 from vmtl_core._checks import require
+from vmtl_core._precision import HALF, single
 from vmtl_core.distributions import as_batch, map_parameters
 
 Encodings = Callable[[], Distribution | None]
@@ -82,7 +83,7 @@ class Bundle(nn.Module):
             f"`{self.prefix}latents` must return a Distribution of batch shape (T, B) = {wanted}; "
             f"got {found}",
         )
-        return map_parameters(q, lambda t: t.transpose(0, 1))
+        return map_parameters(q, lambda t: single(t).transpose(0, 1))
 
     def encode(self, x: Tensor, task: Tensor) -> tuple[Distribution | None, Encodings]:
         """Each row under its own task, batch shape (B,), and a function that gives `q_latents(x)`.
@@ -114,9 +115,12 @@ def draw(
     `q_weights` has batch shape (T,), `q_latents` (B,), each row under its own task.
     """
     w = rsample(q_weights, weight_samples, "weights")[:, task].unsqueeze(0)
-    if q_latents is None:
-        return x.to(w.dtype)[None, None], w
-    return rsample(q_latents, latent_samples, "latents").unsqueeze(1), w
+    require(
+        w.dtype not in HALF,
+        f"`weights` must be in float32 or float64, which their KLs need; got {w.dtype}",
+    )
+    z = x[None] if q_latents is None else rsample(q_latents, latent_samples, "latents")
+    return z.to(w.dtype).unsqueeze(1), w
 
 
 def rsample(q: Distribution, samples: int, name: str) -> Tensor:

@@ -9,7 +9,8 @@ import torch
 from torch import Size, Tensor
 from torch.distributions import Distribution, Independent, MultivariateNormal, Normal, constraints
 
-from vmtl_core._checks import require
+from vmtl_core._checks import is_distribution, one_dtype, require
+from vmtl_core._precision import outside_autocast
 from vmtl_core._rebuild import Function, can_rebuild, expanded, map_parameters
 
 __all__ = ["can_rebuild", "expanded", "map_parameters"]  # from here for the rest of the core
@@ -63,7 +64,7 @@ class GaussianColumns(Distribution):
         scale_tril: lower triangular factors of the columns' covariances, (*batch, P, D, D).
 
     Raises:
-        ValueError: if the shapes don't fit.
+        ValueError: if the shapes don't fit, or the two aren't of one floating-point dtype.
     """
 
     arg_constraints = {
@@ -74,6 +75,8 @@ class GaussianColumns(Distribution):
     has_rsample = True
 
     def __init__(self, loc: Tensor, scale_tril: Tensor, validate_args: bool | None = False):
+        one_dtype("loc", loc, "scale_tril", scale_tril)
+        require(loc.ndim > 1, f"`loc` must have shape (*batch, D, P); got {tuple(loc.shape)}")
         wanted = (*loc.mT.shape, loc.shape[-2])
         require(
             tuple(scale_tril.shape) == wanted,
@@ -132,6 +135,7 @@ def detach(dist: Distribution) -> Distribution:
     return map_parameters(dist, Tensor.detach)
 
 
+@outside_autocast
 def widen(dist: Distribution, width: Tensor) -> Distribution:
     r"""The law of w = w' + N(0, width^2), w' drawn from a Gaussian `dist`.
 
@@ -165,6 +169,7 @@ def widen(dist: Distribution, width: Tensor) -> Distribution:
     return correlated(loc, wide, dist.event_shape)
 
 
+@outside_autocast
 def relax(dist: Distribution, base: Distribution, width: Tensor) -> Distribution:
     r"""The law of w = m_0 + rho (w' - m_0) + sqrt(1 - rho^2) s_0 noise, w' from a Gaussian `dist`.
 
@@ -276,15 +281,16 @@ class Concatenated(Distribution):
     def __init__(self, parts: Sequence[Distribution]):
         self.parts = list(parts)
         require(bool(self.parts), "`parts` must hold at least one Distribution; got none")
-        shapes = {(tuple(part.batch_shape[:-1]), tuple(part.event_shape)) for part in parts}
+        for i, part in enumerate(self.parts):
+            is_distribution(f"parts[{i}]", part)
+        found = [(tuple(part.batch_shape), tuple(part.event_shape)) for part in self.parts]
         require(
-            len(shapes) == 1 and all(part.batch_shape for part in parts),
-            "`parts` must have batch shapes (*A, k) with one A, and one event shape; got "
-            f"{[(tuple(part.batch_shape), tuple(part.event_shape)) for part in parts]}",
+            all(batch for batch, _ in found) and len({(b[:-1], event) for b, event in found}) == 1,
+            f"`parts` must have batch shapes (*A, k) with one A, and one event shape; got {found}",
         )
-        self.sizes = [part.batch_shape[-1] for part in parts]
-        batch = parts[0].batch_shape[:-1] + (sum(self.sizes),)
-        super().__init__(batch, parts[0].event_shape, validate_args=False)
+        self.sizes = [batch[-1] for batch, _ in found]
+        batch = Size((*found[0][0][:-1], sum(self.sizes)))
+        super().__init__(batch, Size(found[0][1]), validate_args=False)
 
     def map_parameters(self, function: Function) -> "Concatenated":
         """`map_parameters` of the parts, for a function that keeps the batch shape."""
@@ -310,7 +316,12 @@ class Concatenated(Distribution):
         return self._join([part.variance for part in self.parts])
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> "Concatenated":
-        lead = Size(batch_shape)[:-1]
+        lead, last = Size(batch_shape)[:-1], Size(batch_shape)[-1:]
+        require(
+            last == self.batch_shape[-1:],
+            f"`batch_shape` must end in {self.batch_shape[-1]}, the parts side by side; "
+            f"got {tuple(batch_shape)}",
+        )
         return Concatenated([part.expand(lead + part.batch_shape[-1:]) for part in self.parts])
 
     def rsample(self, sample_shape: Any = Size()) -> Tensor:
@@ -321,7 +332,12 @@ class Concatenated(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         dim = value.ndim - 1 - len(self.event_shape)
-        whole = value.shape[dim] == 1
+        whole = dim >= 0 and value.shape[dim] == 1
+        require(
+            whole or (dim >= 0 and value.shape[dim] == sum(self.sizes)),
+            f"`value` must have shape (..., {sum(self.sizes)}, *event) for these parts; "
+            f"got {tuple(value.shape)}",
+        )
         values = [value] * len(self.parts) if whole else value.split(self.sizes, dim)
         pairs = zip(self.parts, values, strict=True)
         return torch.cat([part.log_prob(v) for part, v in pairs], -1)

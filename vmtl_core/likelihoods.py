@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Categorical, Distribution, Independent, Normal
 
-from vmtl_core._checks import positive_finite, require
+from vmtl_core._checks import broadcastable, one_dtype, positive_finite, require
 
 
 def linear(z: Tensor, w: Tensor) -> Tensor:
@@ -23,8 +23,9 @@ def linear(z: Tensor, w: Tensor) -> Tensor:
         w: shape (1, M, B, D), or D + 1 with the intercept last; (1, M, B, D, P) for P outputs.
 
     Raises:
-        ValueError: if the sizes don't fit.
+        ValueError: if the sizes don't fit, or not both are of one floating-point dtype.
     """
+    one_dtype("z", z, "weights", w)
     require(
         z.ndim == 4,
         "`z` (`x`, without latents) must be one vector for each row, shape (N, D); got rows of "
@@ -39,6 +40,11 @@ def linear(z: Tensor, w: Tensor) -> Tensor:
         rows in (features, features + 1),
         f"`weights` must have {features} rows, one for each feature of `z` (`x`, without latents), "
         f"or {features + 1} with an intercept; got {rows}",
+    )
+    rows_of_both = tuple(z.shape[:3]), tuple(w.shape[:3])
+    require(
+        broadcastable(*rows_of_both),
+        f"`z` and `weights` must have shapes (L, 1, B, ...), (1, M, B, ...); got {rows_of_both}",
     )
     equation = "lmbd,lmbdp->lmbp" if w.ndim == 5 else "lmbd,lmbd->lmb"
     result = torch.einsum(equation, z, w.narrow(3, 0, features))

@@ -61,13 +61,13 @@ def mixture_prior(components: Distribution, log_weights: Tensor) -> MixtureSameF
         tensor([0.5000])
     """
     is_distribution("components", components)
+    check_log_weights(log_weights)
     count = components.batch_shape
     require(
         len(count) == 1 and log_weights.ndim >= 1 and log_weights.shape[-1] == count[0],
         f"`log_weights` must have one column for each component, (A, K); got "
         f"{tuple(log_weights.shape)} for components of batch shape {tuple(count)}",
     )
-    check_log_weights(log_weights)
     mixing = Categorical(logits=log_weights, validate_args=False)
     return MixtureSameFamily(mixing, components.expand(log_weights.shape), validate_args=False)
 
