@@ -7,7 +7,8 @@ from typing import ParamSpec, TypeVar
 import torch
 from torch import Tensor
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 AUTOCAST = ("cpu", "cuda", "xpu", "mps")  # where torch may round the factors of matrix products
 HALF = (torch.float16, torch.bfloat16)
 

@@ -83,8 +83,11 @@ class MultiTaskELBO(nn.Module):
     Args:
         likelihood: callable (z, w) -> Distribution of batch shape (L, M, B), or a list of one per
             task (heterogeneous tasks). z has shape (L, 1, B, ...), w has shape (1, M, B, ...).
+            Only a module's parameters are registered, hence fitted, and copied for
+            `sources="own"`: those that a function closes over are neither. The same for
+            `weights`, `latents` and `base_prior`.
         weights: q(w|D_t): a module or callable () -> Distribution of batch shape (T,), or a list
-            of T Distributions of batch shape ().
+            of T Distributions of batch shape (), whose parameters nothing fits.
         latents: q(z|x, D_t): a module or callable x -> Distribution of batch shape (T, B); None
             means z = x.
         task_sizes: N_t, how many examples each task has in all.
@@ -223,6 +226,10 @@ class MultiTaskELBO(nn.Module):
         validate: bool = True,
     ) -> ELBOTerms:
         """One estimate of the objective from a batch, whose rows are scaled up as in (5.3).
+
+        The estimate is unbiased where every task is in every batch, as in those that `fit` draws.
+        A random batch of the whole table leaves small tasks out at times, and N_t / B_t doesn't
+        make up for it: of 9 rows and 1, in batches of 2, the small task counts 0.20 of its share.
 
         Args:
             x: inputs, shape (B, ...).
