@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Categorical, Distribution, Independent, Normal
 
-from vmtl_core._checks import broadcastable, one_dtype, positive_finite, require
+from vmtl_core._checks import broadcastable, one_dtype, positive_scale, require
 
 
 def linear(z: Tensor, w: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ class LinearGaussian(nn.Module):
     def __init__(self, scale: float | None = None, initial_scale: float = 1.0):
         super().__init__()
         value = initial_scale if scale is None else scale
-        value = positive_finite("initial_scale" if scale is None else "scale", value)
+        value = positive_scale("initial_scale" if scale is None else "scale", value)
         log_scale = torch.tensor(math.log(value))
         self.log_scale = nn.Parameter(log_scale, requires_grad=scale is None)
 

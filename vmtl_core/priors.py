@@ -17,7 +17,7 @@ from vmtl_core._checks import (
     check_log_weights,
     is_distribution,
     one_of,
-    positive_finite,
+    positive_scale,
     require,
     sizes,
 )
@@ -175,7 +175,7 @@ class WeightsPrior(nn.Module):
             start = 1.0 if self.stationary else 0.3
             self.log_width = nn.Parameter(torch.full(tuple(event_shape), math.log(start)))
         elif transfer is not None:
-            width = torch.tensor(math.log(positive_finite("transfer", transfer)))
+            width = torch.tensor(math.log(positive_scale("transfer", transfer)))
             self.log_width = nn.Parameter(width, requires_grad=False)
 
     def width(self) -> Tensor | None:

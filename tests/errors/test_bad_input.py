@@ -271,6 +271,11 @@ CONSTRUCTOR: list[Row] = [
     ("unknown transfer", lambda: model(transfer="free"), ["`transfer`", "'learned'", "got 'free'"]),
     ("transfer of zero", lambda: model(transfer=0), ["`transfer`", "> 0", "got 0"]),
     ("transfer of NaN", lambda: model(transfer=NAN), ["`transfer`", "> 0", "got nan"]),
+    (
+        "transfer beyond the floats",
+        lambda: model(transfer=1e300),
+        ["`transfer`", r"1\.8e\+19", r"1e\+300"],
+    ),
     ("infinite transfer", lambda: model(transfer=INF), ["`transfer`", "finite", "got inf"]),
     (
         "stationary without a base",
@@ -618,6 +623,11 @@ MODULES: list[Row] = [
     ("hidden as a number", lambda: encoder(hidden=8), ["`hidden`", "tuple", "got 8"]),
     ("hidden width of zero", lambda: encoder(hidden=(8, 0)), [r"`hidden\[1\]`", ">= 1", "got 0"]),
     ("noise of zero", lambda: vmtl.LinearGaussian(0.0), ["`scale`", "> 0", "got 0"]),
+    (
+        "noise beyond the floats",
+        lambda: vmtl.LinearGaussian(1e-30),
+        ["`scale`", r"1\.1e-19", "1e-30"],
+    ),
     ("infinite noise", lambda: vmtl.LinearGaussian(INF), ["`scale`", "finite", "got inf"]),
     (
         "noise starts below zero",
