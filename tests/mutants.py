@@ -1219,7 +1219,10 @@ MUTANTS = [
     ),
     mutant(
         "own-data posteriors and noise scale not copied",
-        {"vmtl_core.bundle:deepcopy": lambda module: module},
+        {
+            "vmtl_core.bundle:deepcopy": lambda module, memo: module,
+            "vmtl_core.bundle:_check_nothing_shared": lambda first, own: None,
+        },
         test_sources.test_own_likelihood_is_a_copy,
         test_sources.test_own_sources_get_no_gradient_from_the_prior,
     ),

@@ -27,7 +27,14 @@ from vmtl_core.predictive import (
     predictive,
 )
 from vmtl_core.priors import BasePrior, WeightsPrior, mixture_prior
-from vmtl_core.training import History, NonFiniteError, fit
+from vmtl_core.training import (
+    ConvergenceWarning,
+    History,
+    Interval,
+    NonFiniteError,
+    UnitsWarning,
+    fit,
+)
 
 __version__ = "0.1.0"
 
@@ -35,12 +42,14 @@ __all__ = [
     "AmortizedWeights",
     "BasePrior",
     "Concatenated",
+    "ConvergenceWarning",
     "ELBOTerms",
     "GaussianColumns",
     "GaussianEncoder",
     "GaussianWeights",
     "GumbelSoftmaxMixing",
     "History",
+    "Interval",
     "LinearBernoulli",
     "LinearCategorical",
     "LinearGaussian",
@@ -51,6 +60,7 @@ __all__ = [
     "PredictiveMixture",
     "PredictiveRows",
     "Uncertainty",
+    "UnitsWarning",
     "WeightsPrior",
     "constant",
     "cosine_decay",

@@ -29,25 +29,42 @@ def positive_int(name: str, value: Any, least: int = 1) -> int:
     """`value` as an int of at least `least`; numpy's integers pass, True and 1.0 don't."""
     is_int = hasattr(value, "__index__") and not isinstance(value, bool | Tensor)
     require(is_int and value >= least, f"`{name}` must be an integer >= {least}; got {value!r}")
+    require(value < 2**63, f"`{name}` must be below 2^63, to fit into 64 bits; got {value!r}")
     return int(value)
+
+
+def number(name: str, value: Any) -> float:
+    """`value` as a float. Text isn't one, nor a tensor whose gradient the float would lose."""
+    no_number = isinstance(value, str | bytes | complex)
+    if not (no_number or (isinstance(value, Tensor) and value.requires_grad)):
+        try:
+            return float(value)
+        except (TypeError, ValueError, RuntimeError, OverflowError):
+            pass
+    raise ValueError(f"`{name}` must be a plain number; got {value!r}")
 
 
 def positive_number(name: str, value: Any) -> float:
     """`value` as a float above zero (infinity allowed, NaN not)."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError, RuntimeError):
-        raise ValueError(f"`{name}` must be a number > 0; got {value!r}") from None
-    if not number > 0:  # no `require`: under torch.compile a number may have no text
-        raise ValueError(f"`{name}` must be > 0; got {number:g}")
-    return number
+    found = number(name, value)
+    if not found > 0:  # no `require`: under torch.compile a number may have no text
+        raise ValueError(f"`{name}` must be > 0; got {found:g}")
+    return found
 
 
 def positive_finite(name: str, value: Any) -> float:
     """`value` as a float above zero and below infinity."""
-    number = positive_number(name, value)
-    require(math.isfinite(number), f"`{name}` must be finite; got {number:g}")
-    return number
+    found = positive_number(name, value)
+    require(math.isfinite(found), f"`{name}` must be finite; got {found:g}")
+    return found
+
+
+def positive_scale(name: str, value: Any) -> float:
+    """`value` as a standard deviation above zero whose square the default dtype can hold."""
+    found, limits = positive_finite(name, value), torch.finfo(torch.get_default_dtype())
+    low, high = math.sqrt(limits.tiny), math.sqrt(limits.max)
+    require(low < found < high, f"`{name}` must be in {low:.2g}...{high:.2g}; got {found:g}")
+    return found
 
 
 def sizes(name: str, value: Any) -> tuple[int, ...]:
@@ -72,6 +89,7 @@ def is_distribution(name: str, value: Any) -> None:
 
 def check_log_weights(log_weights: Tensor) -> None:
     """Raise unless every row of `log_weights` is log probabilities."""
+    real("log_weights", log_weights)
     total = log_weights.detach().exp().sum(-1).flatten()
     wrong = total[~((total - 1).abs() < 1e-3)]
     require(
@@ -80,6 +98,22 @@ def check_log_weights(log_weights: Tensor) -> None:
         f"{len(wrong)} of {len(total)} rows sum to another, the first to "
         f"{wrong[:1].sum().item():.4g}",
     )
+
+
+def real(name: str, value: Any) -> None:
+    """Raise unless `value` is a tensor of real floating-point numbers."""
+    found = value.dtype if isinstance(value, Tensor) else type(value).__name__
+    require(
+        isinstance(value, Tensor) and value.is_floating_point(),
+        f"`{name}` must be a floating-point tensor; got {found}",
+    )
+
+
+def one_dtype(first: str, a: Tensor, second: str, b: Tensor) -> None:
+    """Raise unless two tensors are of one floating-point dtype."""
+    real(first, a)
+    real(second, b)
+    require(a.dtype == b.dtype, f"`{second}` must be {a.dtype} as `{first}` is; got {b.dtype}")
 
 
 def finite(name: str, value: Tensor) -> None:
@@ -95,19 +129,24 @@ def finite(name: str, value: Tensor) -> None:
     )
 
 
-def long_format(tasks: int, x: Tensor, task: Tensor, y: Tensor | None = None) -> None:
-    """Raise unless x (N, ...), y (N, ...) and task (N,) are a table of examples of T tasks."""
-    table(x, task, y)
+def long_format(tasks: int, x: Tensor, task: Tensor, y: Tensor | None = None) -> Tensor:
+    """`task` as int64; raise unless x (N, ...), y (N, ...), task (N,) are a table of T tasks."""
+    task = table(x, task, y)
     outside = task[(task < 0) | (task >= tasks)].unique().tolist()
     require(not outside, f"`task` must hold ids 0...{tasks - 1}; got {outside[:10]}")
+    return task
 
 
-def table(x: Tensor, task: Tensor, y: Tensor | None = None) -> None:
-    """Raise unless x, y and task have the same, at least one, number of rows, all finite."""
+def table(x: Tensor, task: Tensor, y: Tensor | None = None) -> Tensor:
+    """`task` as int64, the one type that indexes, counts beyond 127 and is never a mask.
+
+    Raise unless x, y and task have the same, at least one, number of rows, all real and finite.
+    """
     columns = {"x": x, "task": task} | ({} if y is None else {"y": y})
     for name, value in columns.items():
         require(isinstance(value, Tensor), f"`{name}` must be a tensor; got {type(value).__name__}")
-    integer = not (task.is_floating_point() or task.is_complex() or task.dtype == torch.bool)
+        require(not value.is_complex(), f"`{name}` must be of real numbers; got {value.dtype}")
+    integer = not (task.is_floating_point() or task.dtype == torch.bool)
     require(
         task.ndim == 1 and integer,
         f"`task` must be a one-dimensional integer tensor; got shape {tuple(task.shape)}, "
@@ -121,6 +160,7 @@ def table(x: Tensor, task: Tensor, y: Tensor | None = None) -> None:
         )
         finite(name, value)
     require(len(task) > 0, "`task` must hold at least one example; got none")
+    return task.long()
 
 
 def sizes_match(task_sizes: Tensor, task: Tensor) -> None:

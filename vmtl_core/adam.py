@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,7 @@ from tqdm import tqdm
 from vmtl_core._checks import positive_int, require
 from vmtl_core._random import forked
 from vmtl_core._rows import place_in_task
+from vmtl_core._unseen import unseen_leaves
 from vmtl_core.elbo import ELBOTerms, MultiTaskELBO
 from vmtl_core.history import (
     History,
@@ -55,7 +57,7 @@ def fit_adam(
     if history.optimizer:
         _load(optimizer, parameters, history.optimizer)
     kept = [p.detach().clone() for p in parameters]
-    every = record_interval(model, steps, record)
+    every, first = record_interval(model, steps, record), history.step
     thin_record(history, every)
     bar = tqdm(total=steps, initial=history.step, disable=not progress, desc="fit", mininterval=0.5)
     with bar, _keep_state(optimizer, history), _whole_steps() as stop:
@@ -67,6 +69,8 @@ def fit_adam(
                 rows = batches.draw()
                 terms = model(x[rows], y[rows], task[rows], step=step, validate=False)
                 optimizer.zero_grad()
+                if step == first:
+                    _warn_of_unseen(terms.loss, model)
                 terms.loss.backward(inputs=parameters)
             _stop_if_non_finite(model, terms, parameters, kept, history)
             if step % every == 0 or step == steps - 1:
@@ -91,6 +95,17 @@ def fit_adam(
         last = model(x, y, task, step=history.step, validate=False)
     _stop_if_non_finite(model, last, parameters, kept, history)
     history.converged = None if tolerance is None else settled(history, tolerance)
+
+
+def _warn_of_unseen(loss: Tensor, model: MultiTaskELBO) -> None:
+    unseen = unseen_leaves(loss, model)
+    if unseen:
+        warnings.warn(
+            f"the objective depends on {', '.join(unseen)}, which no module of the model registers "
+            "and which therefore stays as it is: make it an nn.Parameter of an nn.Module",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def settled(history: History, tolerance: float) -> bool:

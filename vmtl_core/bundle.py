@@ -1,5 +1,6 @@
 """One set of posteriors with its likelihood: what the ELBO and the predictive both draw from."""
 
+import warnings
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
@@ -9,7 +10,9 @@ from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
 from vmtl_core._checks import require
-from vmtl_core.distributions import as_batch, can_rebuild, map_parameters
+from vmtl_core._precision import HALF, single
+from vmtl_core._unseen import trainable_names
+from vmtl_core.distributions import as_batch, map_parameters
 
 Encodings = Callable[[], Distribution | None]
 
@@ -56,13 +59,19 @@ class Bundle(nn.Module):
 
     def twin(self, likelihood: Any, weights: Any, latents: Any) -> "Bundle":
         """A second set with parameters of its own: what is given here, copies for the rest."""
-        return Bundle(
+        memo: dict[int, Any] = {}  # one for all, so that what two of them share stays shared
+        own_likelihood = likelihood
+        if likelihood is None:
+            own_likelihood = _twin(self.likelihood, "likelihood", memo)
+        own = Bundle(
             self.tasks,
-            deepcopy(self.likelihood) if likelihood is None else likelihood,
-            _copy(self.weights, weights, "weights"),
-            _copy(self.latents, latents, "latents"),
+            own_likelihood,
+            _copy(self.weights, weights, "weights", memo),
+            _copy(self.latents, latents, "latents", memo),
             prefix="own_",
         )
+        _check_nothing_shared(self, own)
+        return own
 
     def distinct_likelihoods(self) -> list[Any]:
         """The likelihoods, each once."""
@@ -86,12 +95,7 @@ class Bundle(nn.Module):
             f"`{self.prefix}latents` must return a Distribution of batch shape (T, B) = {wanted}; "
             f"got {found}",
         )
-        require(
-            can_rebuild(q),
-            f"`{self.prefix}latents` must return a family that can be rebuilt from its parameter "
-            f"tensors, as indexing by task needs; got {type(q).__name__}",
-        )
-        return map_parameters(q, lambda t: t.transpose(0, 1))
+        return map_parameters(q, lambda t: single(t).transpose(0, 1))
 
     def encode(self, x: Tensor, task: Tensor) -> tuple[Distribution | None, Encodings]:
         """Each row under its own task, batch shape (B,), and a function that gives `q_latents(x)`.
@@ -123,9 +127,12 @@ def draw(
     `q_weights` has batch shape (T,), `q_latents` (B,), each row under its own task.
     """
     w = rsample(q_weights, weight_samples, "weights")[:, task].unsqueeze(0)
-    if q_latents is None:
-        return x.to(w.dtype)[None, None], w
-    return rsample(q_latents, latent_samples, "latents").unsqueeze(1), w
+    require(
+        w.dtype not in HALF,
+        f"`weights` must be in float32 or float64, which their KLs need; got {w.dtype}",
+    )
+    z = x[None] if q_latents is None else rsample(q_latents, latent_samples, "latents")
+    return z.to(w.dtype).unsqueeze(1), w
 
 
 def rsample(q: Distribution, samples: int, name: str) -> Tensor:
@@ -147,7 +154,7 @@ def as_rows(x: Tensor) -> Tensor:
     return x.unsqueeze(-1) if x.ndim == 1 else x
 
 
-def _copy(given: Any, own: Any, name: str) -> Any:
+def _copy(given: Any, own: Any, name: str, memo: dict[int, Any]) -> Any:
     """The own-data twin of the module that makes the posteriors."""
     if own is not None or given is None:
         require(
@@ -161,4 +168,36 @@ def _copy(given: Any, own: Any, name: str) -> Any:
         f"{type(given).__name__}: pass `own_{name}=`, a second one with parameters of its own, or "
         "choose another `sources`",
     )
-    return deepcopy(given)
+    return _twin(given, name, memo)
+
+
+def _twin(given: Any, name: str, memo: dict[int, Any]) -> Any:
+    """A deep copy, with a warning where a function in it is shared, as functions can't be copied."""
+    shared = sorted(trainable_names(given))
+    if shared:
+        warnings.warn(
+            f"`{name}` holds a function that uses the trainable {', '.join(shared)}; "
+            f"`sources='own'` copies modules, not functions, so both sets of posteriors share it: "
+            f"make it a parameter of a module, or pass `own_{name}=`",
+            stacklevel=5,
+        )
+    try:
+        return deepcopy(given, memo)
+    except Exception as error:
+        raise ValueError(
+            f"`sources='own'` copies `{name}`, and {type(given).__name__} can't be copied "
+            f"({error}): pass `own_{name}=`, a second one with parameters of its own, use "
+            "`torch.nn.utils.parametrizations` in place of old hooks and keep no computed tensor "
+            "as an attribute, or choose another `sources`"
+        ) from error
+
+
+def _check_nothing_shared(first: Bundle, own: Bundle) -> None:
+    """Raise if the own-data set would be fitted by parameters of the first set."""
+    mine = {id(p) for p in first.parameters() if p.requires_grad}
+    both = [name for name, p in own.named_parameters() if id(p) in mine]
+    require(
+        not both,
+        "`own_weights`, `own_latents` and `own_likelihood` must have parameters of their own; "
+        f"{both[:5]} are in the first set too",
+    )

@@ -2,14 +2,18 @@
 same family with other parameters, and several distributions side by side."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Size, Tensor
 from torch.distributions import Distribution, Independent, MultivariateNormal, Normal, constraints
 
-from vmtl_core._checks import require
+from vmtl_core._checks import is_distribution, one_dtype, require
+from vmtl_core._precision import outside_autocast
+from vmtl_core._rebuild import Function, can_rebuild, expanded, map_parameters
+
+__all__ = ["can_rebuild", "expanded", "map_parameters"]  # from here for the rest of the core
 
 
 def diagonal_gaussian(dist: Distribution) -> tuple[Tensor, Tensor] | None:
@@ -32,7 +36,7 @@ def full_gaussian(dist: Distribution) -> tuple[Tensor, Tensor] | None:
     A vector is one column. None for any family but Normal, alone or inside Independent,
     MultivariateNormal and GaussianColumns, and for events of three dimensions or more.
     """
-    if isinstance(dist, MultivariateNormal):
+    if type(dist) is MultivariateNormal:
         return dist.loc.unsqueeze(-2), dist.scale_tril.unsqueeze(-3)
     if isinstance(dist, GaussianColumns):
         return dist.loc.mT, dist.scale_tril
@@ -60,7 +64,7 @@ class GaussianColumns(Distribution):
         scale_tril: lower triangular factors of the columns' covariances, (*batch, P, D, D).
 
     Raises:
-        ValueError: if the shapes don't fit.
+        ValueError: if the shapes don't fit, or the two aren't of one floating-point dtype.
     """
 
     arg_constraints = {
@@ -71,6 +75,8 @@ class GaussianColumns(Distribution):
     has_rsample = True
 
     def __init__(self, loc: Tensor, scale_tril: Tensor, validate_args: bool | None = False):
+        one_dtype("loc", loc, "scale_tril", scale_tril)
+        require(loc.ndim > 1, f"`loc` must have shape (*batch, D, P); got {tuple(loc.shape)}")
         wanted = (*loc.mT.shape, loc.shape[-2])
         require(
             tuple(scale_tril.shape) == wanted,
@@ -115,49 +121,6 @@ def gaussian(loc: Tensor, scale: Tensor, event_shape: Sequence[int]) -> Distribu
     return Independent(normal, len(event_shape), validate_args=False) if event_shape else normal
 
 
-def map_parameters(dist: Distribution, function: Callable[[Tensor], Tensor]) -> Distribution:
-    """The same family with `function` applied to every parameter tensor (batch dimensions lead).
-
-    Raises:
-        ValueError: if the family can't be rebuilt from its parameters.
-    """
-    if isinstance(dist, Concatenated):
-        return Concatenated([map_parameters(part, function) for part in dist.parts])
-    if isinstance(dist, Independent):
-        base = map_parameters(dist.base_dist, function)
-        return Independent(base, dist.reinterpreted_batch_ndims, validate_args=False)
-    names = _parameter_names(dist)
-    values: dict[str, Any] = {name: function(getattr(dist, name)) for name in names}
-    return type(dist)(**values, validate_args=False)
-
-
-def can_rebuild(dist: Distribution) -> bool:
-    """Whether `map_parameters` works for this distribution."""
-    if isinstance(dist, Concatenated):
-        return all(can_rebuild(part) for part in dist.parts)
-    if isinstance(dist, Independent):
-        return can_rebuild(dist.base_dist)
-    return bool(_parameter_names(dist, strict=False))
-
-
-def _parameter_names(dist: Distribution, strict: bool = True) -> list[str]:
-    """Names of the constructor's tensors; one of each set of alternatives."""
-    constraints = getattr(dist, "arg_constraints", None)
-    names = sorted(constraints) if isinstance(constraints, dict) else []
-    if isinstance(dist, MultivariateNormal):  # three alternatives
-        names = ["loc", "scale_tril"]
-    elif "logits" in names:
-        names = [name for name in names if name != "probs"]
-    usable = bool(names) and all(isinstance(getattr(dist, name, None), Tensor) for name in names)
-    require(
-        usable or not strict,
-        f"a {type(dist).__name__} can't be rebuilt from its parameters, which detaching, indexing "
-        "and widening need; use a family with tensor parameters, or `sources='joint'` and "
-        "`transfer=None`",
-    )
-    return names if usable else []
-
-
 def example(dist: Distribution) -> Tensor:
     """A tensor of the device and dtype of draws from `dist`; the random streams stay as they were."""
     parameters = diagonal_gaussian(dist)
@@ -172,6 +135,7 @@ def detach(dist: Distribution) -> Distribution:
     return map_parameters(dist, Tensor.detach)
 
 
+@outside_autocast
 def widen(dist: Distribution, width: Tensor) -> Distribution:
     r"""The law of w = w' + N(0, width^2), w' drawn from a Gaussian `dist`.
 
@@ -205,6 +169,7 @@ def widen(dist: Distribution, width: Tensor) -> Distribution:
     return correlated(loc, wide, dist.event_shape)
 
 
+@outside_autocast
 def relax(dist: Distribution, base: Distribution, width: Tensor) -> Distribution:
     r"""The law of w = m_0 + rho (w' - m_0) + sqrt(1 - rho^2) s_0 noise, w' from a Gaussian `dist`.
 
@@ -267,7 +232,7 @@ def as_batch(dists: Any, tasks: int, name: str) -> Distribution:
                 f"`{name}[{i}]` must be a Distribution of batch shape (); got {dist!r} "
                 "(wrap it in Independent where its dimensions are one event)",
             )
-        dists = concatenate([dist.expand(Size((1,))) for dist in dists], f"`{name}`")
+        dists = concatenate([expanded(dist, Size((1,))) for dist in dists], f"`{name}`")
     require(
         dists.batch_shape == Size((tasks,)),
         f"`{name}` must give a Distribution of batch shape ({tasks},), one per task; "
@@ -316,15 +281,27 @@ class Concatenated(Distribution):
     def __init__(self, parts: Sequence[Distribution]):
         self.parts = list(parts)
         require(bool(self.parts), "`parts` must hold at least one Distribution; got none")
-        shapes = {(tuple(part.batch_shape[:-1]), tuple(part.event_shape)) for part in parts}
+        for i, part in enumerate(self.parts):
+            is_distribution(f"parts[{i}]", part)
+        found = [(tuple(part.batch_shape), tuple(part.event_shape)) for part in self.parts]
         require(
-            len(shapes) == 1 and all(part.batch_shape for part in parts),
-            "`parts` must have batch shapes (*A, k) with one A, and one event shape; got "
-            f"{[(tuple(part.batch_shape), tuple(part.event_shape)) for part in parts]}",
+            all(batch for batch, _ in found) and len({(b[:-1], event) for b, event in found}) == 1,
+            f"`parts` must have batch shapes (*A, k) with one A, and one event shape; got {found}",
         )
-        self.sizes = [part.batch_shape[-1] for part in parts]
-        batch = parts[0].batch_shape[:-1] + (sum(self.sizes),)
-        super().__init__(batch, parts[0].event_shape, validate_args=False)
+        self.sizes = [batch[-1] for batch, _ in found]
+        batch = Size((*found[0][0][:-1], sum(self.sizes)))
+        super().__init__(batch, Size(found[0][1]), validate_args=False)
+
+    def map_parameters(self, function: Function) -> "Concatenated":
+        """`map_parameters` of the parts, for a function that keeps the batch shape."""
+        parts = [map_parameters(part, function) for part in self.parts]
+        kept = all(a.batch_shape == b.batch_shape for a, b in zip(parts, self.parts, strict=True))
+        require(
+            kept,
+            "a Concatenated of different families can't be indexed or turned round; give "
+            "`latents` of one family",
+        )
+        return Concatenated(parts)
 
     @property
     def has_rsample(self) -> bool:  # type: ignore[override]
@@ -339,7 +316,12 @@ class Concatenated(Distribution):
         return self._join([part.variance for part in self.parts])
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> "Concatenated":
-        lead = Size(batch_shape)[:-1]
+        lead, last = Size(batch_shape)[:-1], Size(batch_shape)[-1:]
+        require(
+            last == self.batch_shape[-1:],
+            f"`batch_shape` must end in {self.batch_shape[-1]}, the parts side by side; "
+            f"got {tuple(batch_shape)}",
+        )
         return Concatenated([part.expand(lead + part.batch_shape[-1:]) for part in self.parts])
 
     def rsample(self, sample_shape: Any = Size()) -> Tensor:
@@ -350,7 +332,12 @@ class Concatenated(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         dim = value.ndim - 1 - len(self.event_shape)
-        whole = value.shape[dim] == 1
+        whole = dim >= 0 and value.shape[dim] == 1
+        require(
+            whole or (dim >= 0 and value.shape[dim] == sum(self.sizes)),
+            f"`value` must have shape (..., {sum(self.sizes)}, *event) for these parts; "
+            f"got {tuple(value.shape)}",
+        )
         values = [value] * len(self.parts) if whole else value.split(self.sizes, dim)
         pairs = zip(self.parts, values, strict=True)
         return torch.cat([part.log_prob(v) for part, v in pairs], -1)

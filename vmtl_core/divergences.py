@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Generator, Size, Tensor
@@ -15,12 +16,14 @@ from vmtl_core._checks import (
     positive_int,
     require,
 )
+from vmtl_core._precision import HALF, outside_autocast
 from vmtl_core._random import seeded
 from vmtl_core.distributions import (
     Concatenated,
     can_rebuild,
     detach,
     diagonal_gaussian,
+    expanded,
     full_gaussian,
     map_parameters,
 )
@@ -63,6 +66,7 @@ def pairwise_kl(
     return _pairwise_kl(q, p, samples, generator)
 
 
+@outside_autocast
 def kl_monte_carlo(
     q: Distribution,
     p: Distribution,
@@ -105,8 +109,8 @@ def kl_monte_carlo(
         f"{tuple(q.batch_shape)}; got {tuple(p.batch_shape)}",
     )
     batch = torch.broadcast_shapes(q.batch_shape, p.batch_shape)
-    value, log_q = _draw(q.expand(batch), samples, stick_the_landing, generator)
-    return (log_q - p.log_prob(value)).mean(0)
+    value, log_q = _draw(expanded(q, batch), samples, stick_the_landing, generator)
+    return (log_q - log_density(p, value)).mean(0)
 
 
 def kl_to_mixture(
@@ -165,6 +169,7 @@ def kl_to_mixture(
     return mixture_kl(q, components, log_weights, method, samples, stick_the_landing, generator)
 
 
+@outside_autocast
 def mixture_kl(
     q: Distribution,
     components: Distribution,
@@ -183,10 +188,25 @@ def mixture_kl(
     return BOUNDS[method](_pairwise_kl(q, components, samples, generator), log_weights)
 
 
+def log_density(dist: Distribution, value: Tensor) -> Tensor:
+    """`dist.log_prob`, with standard deviations whose squares no float holds, and errors by name."""
+    parameters = diagonal_gaussian(dist)
+    if parameters is not None:
+        events = len(dist.event_shape)
+        loc, scale = parameters
+        flat = value.flatten(value.ndim - events) if events else value.unsqueeze(-1)
+        half = 0.5 * ((flat - loc) / scale).square() + scale.log()
+        return -half.sum(-1) - 0.5 * math.log(2 * math.pi) * loc.shape[-1]
+    try:
+        return dist.log_prob(value)
+    except ValueError as error:
+        raise ValueError(f"`p` must give a density to every draw of `q`; {error}") from error
+
+
 def mixture_log_prob(value: Tensor, components: Distribution, log_weights: Tensor) -> Tensor:
     """log sum_k a_k p_k(value), shape (S, A), for values (S, A, *event). Equation (3.6)."""
     event_dims = len(components.event_shape)
-    each = components.log_prob(value.unsqueeze(value.ndim - event_dims))
+    each = log_density(components, value.unsqueeze(value.ndim - event_dims))
     return (log_weights + each).logsumexp(-1)
 
 
@@ -223,9 +243,9 @@ def lower_bound(q: Distribution, components: Distribution, log_weights: Tensor) 
     Equation (4.6): $-H(q) - \log \sum_k a_k \int q\, p_k$.
     """
     (mean, scale), (means, scales) = _gaussians(q, components, "lower_bound")
-    variance = scale.unsqueeze(-2).square() + scales.square()
-    distance = (mean.unsqueeze(-2) - means).square()
-    overlap = -0.5 * (distance / variance + variance.log() + math.log(2 * math.pi)).sum(-1)
+    spread = torch.hypot(scale.unsqueeze(-2), scales)
+    distance = ((mean.unsqueeze(-2) - means) / spread).square()
+    overlap = -(0.5 * (distance + math.log(2 * math.pi)) + spread.log()).sum(-1)
     return -q.entropy() - (log_weights + overlap).logsumexp(-1)
 
 
@@ -235,11 +255,12 @@ def weighted_sum(q: Distribution, components: Distribution, log_weights: Tensor)
     Equation (4.7): $\mathrm{KL}\big(q \,\|\, N(\sum_k a_k \mu_k, \sum_k a_k^2 \sigma_k^2)\big)$.
     """
     (mean, scale), (means, scales) = _gaussians(q, components, "weighted_sum")
-    weights = log_weights.exp().unsqueeze(-2)
+    weights, unit = log_weights.exp().unsqueeze(-2), scales.amax(-2)
     centre = (weights @ means).squeeze(-2)
-    spread = (weights.square() @ scales.square()).squeeze(-2)
-    ratio = scale.square() / spread
-    return 0.5 * (ratio + (mean - centre).square() / spread - 1 - ratio.log()).sum(-1)
+    relative = (scales / unit.unsqueeze(-2)).square()
+    spread = unit * (weights.square() @ relative).squeeze(-2).sqrt()
+    ratio, distance = scale / spread, (mean - centre) / spread
+    return (0.5 * (ratio.square() + distance.square() - 1) - ratio.log()).sum(-1)
 
 
 BOUNDS: dict[str, Callable[..., Tensor]] = {"convex": convex_bound, "jensen": jensen_bound}
@@ -252,25 +273,44 @@ METHODS = ("monte_carlo", *CLOSED_FORMS)
 
 
 def _check_events(q: Distribution, p: Distribution, name: str) -> None:
-    is_distribution("q", q)
-    is_distribution(name, p)
+    for label, dist in (("q", q), (name, p)):
+        is_distribution(label, dist)
+        parameters = diagonal_gaussian(dist) or full_gaussian(dist)
+        dtype = None if parameters is None else parameters[0].dtype
+        require(dtype not in HALF, f"`{label}` must be in float32 or float64; got {dtype}")
     require(
         q.event_shape == p.event_shape,
         f"`{name}` must have the event shape of `q`, {tuple(q.event_shape)}; "
         f"got {tuple(p.event_shape)}",
     )
+    kinds = [_is_discrete(q), _is_discrete(p)]
+    require(
+        None in kinds or kinds[0] == kinds[1],
+        f"`{name}` must be discrete or continuous as `q` is; got {type(p).__name__} for "
+        f"{type(q).__name__}",
+    )
+
+
+def _is_discrete(dist: Distribution) -> bool | None:
+    """None where the support isn't known."""
+    try:
+        support: Any = dist.support
+    except NotImplementedError:
+        return None
+    return None if support is None else bool(support.is_discrete)
 
 
 def _check_shapes(q: Distribution, p: Distribution, name: str) -> None:
     _check_events(q, p, name)
     shared, rowwise = len(p.batch_shape) == 1, p.batch_shape[:-1] == q.batch_shape
     require(
-        len(p.batch_shape) > 0 and (shared or rowwise),
-        f"`{name}` must have batch shape (K,) or {tuple(q.batch_shape)} + (K,); "
+        p.batch_shape[-1:].numel() > 0 and len(p.batch_shape) > 0 and (shared or rowwise),
+        f"`{name}` must have batch shape (K,) or {tuple(q.batch_shape)} + (K,), K >= 1; "
         f"got {tuple(p.batch_shape)}",
     )
 
 
+@outside_autocast
 def _pairwise_kl(
     q: Distribution, p: Distribution, samples: int, generator: Generator | None
 ) -> Tensor:
@@ -285,42 +325,56 @@ def _pairwise_kl(
     left, right = full_gaussian(q), full_gaussian(p)
     if left is not None and right is not None and right[0].ndim == 3 == left[0].ndim:
         return _full_all_pairs(*left, *right)
-    if can_rebuild(q):
-        lead = len(q.batch_shape)
-        try:
-            return kl_divergence(map_parameters(q, lambda t: t.unsqueeze(lead)), p)
+    if can_rebuild(q) and not isinstance(q, Concatenated):
+        lead, every = len(q.batch_shape), q.batch_shape + p.batch_shape[-1:]
+        column = map_parameters(q, lambda t: t.unsqueeze(lead))
+        try:  # all pairs at their full shape: not every registered KL broadcasts
+            return kl_divergence(expanded(column, every), expanded(p, every))
         except NotImplementedError:
             pass
+        except RuntimeError as error:
+            raise ValueError(f"{q} has no KL to {p}: {error}") from error
     value, log_q = _draw(q, samples, False, generator)
-    each = p.log_prob(value.unsqueeze(value.ndim - len(p.event_shape)))
+    each = log_density(p, value.unsqueeze(value.ndim - len(p.event_shape)))
     return (log_q.unsqueeze(-1) - each).mean(0)
 
 
 def _gaussian_all_pairs(mean: Tensor, scale: Tensor, means: Tensor, scales: Tensor) -> Tensor:
-    """(*A, D) against (K, D): (*A, K). Means are centred on their median first, against cancellation."""
-    centre = means.median(0).values.detach()
-    mean, means = mean - centre, means - centre
-    precision = scales.square().reciprocal()
-    quadratic = (scale.square() + mean.square()) @ precision.T - 2 * mean @ (means * precision).T
-    constant = (means.square() * precision).sum(-1) + 2 * scales.log().sum(-1)
-    return 0.5 * (quadratic + constant - (2 * scale.log().sum(-1) + mean.shape[-1]).unsqueeze(-1))
+    """(*A, D) against (K, D): (*A, K).
+
+    Means are centred on their median first, against cancellation, and all is in units of the
+    typical scale, against squares beyond the floats.
+    """
+    centre, unit = means.median(0).values.detach(), _unit(scales)
+    logs = 2 * scales.log().sum(-1) - (2 * scale.log().sum(-1) + mean.shape[-1]).unsqueeze(-1)
+    mean, means = (mean - centre) / unit, (means - centre) / unit
+    precision = (unit / scales).square()
+    square = (scale / unit).square() + mean.square()
+    quadratic = square @ precision.T - 2 * mean @ (means * precision).T
+    return 0.5 * (quadratic + (means.square() * precision).sum(-1) + logs)
 
 
 def _full_all_pairs(mean: Tensor, factor: Tensor, means: Tensor, factors: Tensor) -> Tensor:
     """Means (A, P, D) and (K, P, D), triangular factors of the columns' covariances: (A, K).
 
-    Matrix products too; the columns of an event add up.
+    Matrix products too, centred and in units as above; the columns of an event add up.
     """
-    centre = means.median(0).values.detach()
-    mean, means = mean - centre, means - centre
+    centre, unit = means.median(0).values.detach(), _unit(factors.diagonal(dim1=-2, dim2=-1))
+    logs = 2 * _log_diagonal(factors) - (2 * _log_diagonal(factor) + centre.numel()).unsqueeze(-1)
+    mean, means = (mean - centre) / unit, (means - centre) / unit
+    factor, factors = factor / unit.unsqueeze(-1), factors / unit.unsqueeze(-1)
     precision = torch.cholesky_inverse(factors)
     moment = factor @ factor.mT + mean.unsqueeze(-1) * mean.unsqueeze(-2)
     pulled = (precision @ means.unsqueeze(-1)).squeeze(-1)
     quadratic = moment.flatten(1) @ precision.flatten(1).T
     quadratic = quadratic - 2 * mean.flatten(1) @ pulled.flatten(1).T
-    constant = (means * pulled).sum((-2, -1)) + 2 * _log_diagonal(factors)
-    size = centre.numel()
-    return 0.5 * (quadratic + constant - (2 * _log_diagonal(factor) + size).unsqueeze(-1))
+    return 0.5 * (quadratic + (means * pulled).sum((-2, -1)) + logs)
+
+
+def _unit(scales: Tensor) -> Tensor:
+    """The geometric mean over the first dimension, to a power of two: dividing by it is exact."""
+    above = scales.detach().clamp_min(torch.finfo(scales.dtype).tiny)
+    return above.log2().mean(0).round().exp2()
 
 
 def _log_diagonal(factor: Tensor) -> Tensor:
@@ -330,9 +384,9 @@ def _log_diagonal(factor: Tensor) -> Tensor:
 
 def _gaussian_rows(mean: Tensor, scale: Tensor, means: Tensor, scales: Tensor) -> Tensor:
     """(*A, D) against (*A, K, D): (*A, K)."""
-    second_moment = scale.square().unsqueeze(-2) + (mean.unsqueeze(-2) - means).square()
-    logs = scales.log().sum(-1) - scale.log().sum(-1, keepdim=True)
-    return 0.5 * ((second_moment * scales.square().reciprocal()).sum(-1) - mean.shape[-1]) + logs
+    ratio = scale.unsqueeze(-2) / scales
+    distance = (mean.unsqueeze(-2) - means) / scales
+    return (0.5 * (ratio.square() + distance.square() - 1) - ratio.log()).sum(-1)
 
 
 def _gaussians(
@@ -355,10 +409,10 @@ def _draw(
     positive_int("samples", samples)
     with seeded(generator):
         value = (q.rsample if q.has_rsample else q.sample)(Size((samples,)))
-    log_q = (detach(q) if stick_the_landing else q).log_prob(value)
+    log_q = log_density(detach(q) if stick_the_landing else q, value)
     require(
         q.has_rsample or not log_q.requires_grad,
         f"a sampled KL needs a pathwise gradient, and {type(q).__name__} has no reparameterised "
         "sampler (`has_rsample` is False)",
     )
-    return value, log_q
+    return value.to(log_q.dtype), log_q  # labels as numbers, which every family takes

@@ -86,8 +86,11 @@ class MultiTaskELBO(nn.Module):
     Args:
         likelihood: callable (z, w) -> Distribution of batch shape (L, M, B), or a list of one per
             task (heterogeneous tasks). z has shape (L, 1, B, ...), w has shape (1, M, B, ...).
+            Only a module's parameters are registered, hence fitted, and copied for
+            `sources="own"`: those that a function closes over are neither. The same for
+            `weights`, `latents` and `base_prior`.
         weights: q(w|D_t): a module or callable () -> Distribution of batch shape (T,), or a list
-            of T Distributions of batch shape ().
+            of T Distributions of batch shape (), whose parameters nothing fits.
         latents: q(z|x, D_t): a module or callable x -> Distribution of batch shape (T, B); None
             means z = x.
         task_sizes: N_t, how many examples each task has in all.
@@ -246,6 +249,10 @@ class MultiTaskELBO(nn.Module):
     ) -> ELBOTerms:
         """One estimate of the objective from a batch, whose rows are scaled up as in (5.3).
 
+        The estimate is unbiased where every task is in every batch, as in those that `fit` draws.
+        A random batch of the whole table leaves small tasks out at times, and N_t / B_t doesn't
+        make up for it: of 9 rows and 1, in batches of 2, the small task counts 0.20 of its share.
+
         Args:
             x: inputs, shape (B, ...).
             y: targets, shape (B, ...).
@@ -260,7 +267,7 @@ class MultiTaskELBO(nn.Module):
         """
         validate = validate and not torch.compiler.is_compiling()
         if validate:
-            self.check(x, y, task)
+            task = self.check(x, y, task)
         x, temperature = as_rows(x), self.temperature(step)
         with seeded(generator):
             fitted = self._evaluate(self.posteriors, x, y, task, validate)
@@ -345,9 +352,9 @@ class MultiTaskELBO(nn.Module):
             total = total + self.latent_mixing.log_hyperprior()
         return total / self.tasks
 
-    def check(self, x: Tensor, y: Tensor, task: Tensor) -> None:
-        """Raise `ValueError` unless x, y and task are a batch this model can take."""
-        _checks.long_format(self.tasks, x, task, y)
+    def check(self, x: Tensor, y: Tensor, task: Tensor) -> Tensor:
+        """The ids as int64; `ValueError` unless x, y and task are a batch this model can take."""
+        task = _checks.long_format(self.tasks, x, task, y)
         counts = rows_per_task(task, self.tasks)
         over = (counts > self.task_sizes).nonzero().flatten().tolist()
         require(
@@ -356,6 +363,7 @@ class MultiTaskELBO(nn.Module):
             f"{counts[over[:10]].tolist()} rows, `task_sizes` says "
             f"{self.task_sizes[over[:10]].tolist()}",
         )
+        return task
 
     def q_weights(self) -> Distribution:
         """q(w|D_t), batch shape (T,)."""

@@ -19,7 +19,7 @@ from torch.distributions import (
     Poisson,
 )
 
-from vmtl_core._checks import positive_finite, positive_int, require
+from vmtl_core._checks import broadcastable, one_dtype, positive_int, positive_scale, require
 from vmtl_core.expectations import expected_log_normaliser, expected_softplus
 from vmtl_core.mixing import log_normal_density
 
@@ -35,8 +35,9 @@ def linear(z: Tensor, w: Tensor) -> Tensor:
         w: shape (1, M, B, D), or D + 1 with the intercept last; (1, M, B, D, P) for P outputs.
 
     Raises:
-        ValueError: if the sizes don't fit.
+        ValueError: if the sizes don't fit, or not both are of one floating-point dtype.
     """
+    one_dtype("z", z, "weights", w)
     require(
         z.ndim == 4,
         "`z` (`x`, without latents) must be one vector for each row, shape (N, D); got rows of "
@@ -51,6 +52,11 @@ def linear(z: Tensor, w: Tensor) -> Tensor:
         rows in (features, features + 1),
         f"`weights` must have {features} rows, one for each feature of `z` (`x`, without latents), "
         f"or {features + 1} with an intercept; got {rows}",
+    )
+    rows_of_both = tuple(z.shape[:3]), tuple(w.shape[:3])
+    require(
+        broadcastable(*rows_of_both),
+        f"`z` and `weights` must have shapes (L, 1, B, ...), (1, M, B, ...); got {rows_of_both}",
     )
     equation = "lmbd,lmbdp->lmbp" if w.ndim == 5 else "lmbd,lmbd->lmb"
     result = torch.einsum(equation, z, w.narrow(3, 0, features))
@@ -79,7 +85,7 @@ class LinearGaussian(nn.Module):
     ):
         super().__init__()
         value = initial_scale if scale is None else scale
-        value = positive_finite("initial_scale" if scale is None else "scale", value)
+        value = positive_scale("initial_scale" if scale is None else "scale", value)
         shape = () if tasks is None else (positive_int("tasks", tasks, least=2),)
         log_scale = torch.full(shape, math.log(value))
         self.log_scale = nn.Parameter(log_scale, requires_grad=scale is None)
@@ -195,17 +201,19 @@ def likelihood_grid(likelihood: Any, z: Tensor, w: Tensor, task: Tensor) -> Grid
         ValueError: if a likelihood returns anything but a Distribution of batch shape (L, M, B).
     """
     if not isinstance(likelihood, list):
-        return [(slice(None), _evaluate(likelihood, z, w, task, "likelihood"))]
+        return [(slice(None), _evaluate(likelihood, z, w, "likelihood", task))]
     grid: Grid = []
     for t, one in enumerate(likelihood):
         rows = (task == t).nonzero().flatten()
         if len(rows):
             name = f"likelihood[{t}]"
-            grid.append((rows, _evaluate(one, z[:, :, rows], w[:, :, rows], task[rows], name)))
+            grid.append((rows, _evaluate(one, z[:, :, rows], w[:, :, rows], name, task[rows])))
     return grid
 
 
-def _evaluate(likelihood: Any, z: Tensor, w: Tensor, task: Tensor, name: str) -> Distribution:
+def _evaluate(
+    likelihood: Any, z: Tensor, w: Tensor, name: str, task: Tensor | None = None
+) -> Distribution:
     per_task = getattr(likelihood, "per_task", False)
     dist = likelihood(z, w, task) if per_task else likelihood(z, w)
     wanted = (z.shape[0], w.shape[1], z.shape[2])

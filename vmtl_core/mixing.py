@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Generator, Tensor, nn
 
-from vmtl_core._checks import positive_int, positive_number, require
+from vmtl_core._checks import number, one_of, positive_int, positive_number, require
 
 Schedule = Callable[[int], float]
 
@@ -58,7 +58,10 @@ def _check_logits(logits: Tensor) -> None:
     real = isinstance(logits, Tensor) and logits.is_floating_point() and logits.ndim > 0
     found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
     kind = f", {logits.dtype}" if isinstance(logits, Tensor) else ""
-    require(real, f"`logits` must be a floating-point tensor of shape (..., K); got {found}{kind}")
+    require(
+        real and logits.shape[-1] > 0,
+        f"`logits` must be a floating-point tensor of shape (..., K), K >= 1; got {found}{kind}",
+    )
     top = logits.detach().amax(-1)
     require(
         bool(torch.isfinite(top).all()),
@@ -78,10 +81,14 @@ def log_gumbel_softmax(
 
 
 def tempered_log_softmax(scores: Tensor, temperature: float) -> Tensor:
-    """log softmax(scores / temperature) over the last dimension, safe for any temperature > 0."""
+    """log softmax(scores / temperature) over the last dimension, safe for any temperature > 0.
+
+    A temperature that the dtype of `scores` can't hold gives the limit: one-hot, or equal weights.
+    """
+    limits = torch.finfo(scores.dtype)
     below_top = scores - scores.amax(-1, keepdim=True).detach()
-    scaled = below_top / temperature
-    if temperature == math.inf:  # -inf / inf is NaN: an excluded entry stays excluded
+    scaled = below_top / max(temperature, limits.tiny)
+    if temperature > limits.max:  # -inf / inf is NaN: an excluded entry stays excluded
         scaled = scaled.masked_fill(scores == -math.inf, -math.inf)
     return torch.log_softmax(scaled, -1)
 
@@ -101,7 +108,8 @@ class GumbelSoftmaxMixing(nn.Module):
             (T, neighbours), or one more with the base.
 
     Raises:
-        ValueError: for fewer than two tasks or a `base_weight` outside (0, 1).
+        ValueError: for fewer than two tasks, a `base` that is neither True nor False, or a
+            `base_weight` outside (0, 1).
 
     Example:
         >>> GumbelSoftmaxMixing(3, base=True).probabilities().tolist()[0]
@@ -121,6 +129,7 @@ class GumbelSoftmaxMixing(nn.Module):
     ):
         super().__init__()
         positive_int("tasks", tasks, least=2)
+        one_of("base", base, (True, False))
         inside = isinstance(base_weight, int | float) and 0 < base_weight < 1
         require(inside, f"`base_weight` must be a number in (0, 1); got {base_weight!r}")
         self.tasks, self.base = tasks, bool(base)
@@ -250,6 +259,8 @@ def cosine_decay(start: float, end: float, steps: int) -> Schedule:
 def _decay(shape: Callable[..., float], start: float, end: float, steps: int) -> Schedule:
     for name, value in (("start", start), ("end", end)):
         require(math.isfinite(positive_number(name, value)), f"`{name}` must be finite; got inf")
+    ratio = float(end) / float(start)
+    require(0 < ratio < math.inf, f"`end` / `start` must be within the floats; got {ratio:g}")
     return partial(shape, float(start), float(end), positive_int("steps", steps))
 
 
@@ -257,13 +268,18 @@ def _constant(value: float, step: int) -> float:
     return value
 
 
+def _done(step: int, steps: int) -> float:
+    """How much of a decay is done at a step, 0...1."""
+    return min(max(number("step", step) / steps, 0.0), 1.0)
+
+
 def _linear(start: float, end: float, steps: int, step: int) -> float:
-    return start + (end - start) * min(step / steps, 1.0)
+    return start + (end - start) * _done(step, steps)
 
 
 def _exponential(start: float, end: float, steps: int, step: int) -> float:
-    return start * (end / start) ** min(step / steps, 1.0)
+    return start * (end / start) ** _done(step, steps)
 
 
 def _cosine(start: float, end: float, steps: int, step: int) -> float:
-    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * min(step / steps, 1.0)))
+    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * _done(step, steps)))

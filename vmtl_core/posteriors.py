@@ -13,8 +13,8 @@ from vmtl_core._checks import (
     finite,
     long_format,
     one_of,
-    positive_finite,
     positive_int,
+    positive_scale,
     require,
     sizes,
     table,
@@ -44,8 +44,8 @@ class GaussianWeights(nn.Module):
             dimensions, D up to 256 and T P D^2 up to ten million, else "diagonal".
 
     Raises:
-        ValueError: for fewer than two tasks, a scale that isn't above 0, or a full covariance of
-            an event that is neither a vector nor a matrix.
+        ValueError: for fewer than two tasks, a scale that isn't above 0 or whose square no float
+            holds, or a full covariance of an event that is neither a vector nor a matrix.
 
     Example:
         >>> GaussianWeights(tasks=3, event_shape=(2,))().covariance_matrix.shape
@@ -63,7 +63,7 @@ class GaussianWeights(nn.Module):
     ):
         super().__init__()
         positive_int("tasks", tasks, least=2)
-        positive_finite("initial_scale", initial_scale)
+        positive_scale("initial_scale", initial_scale)
         one_of("covariance", covariance, (None, "diagonal", "full"))
         self.event_shape = sizes("event_shape", event_shape)
         if covariance is None:
@@ -125,7 +125,7 @@ class GaussianEncoder(nn.Module):
         positive_int("tasks", tasks, least=2)
         positive_int("in_features", in_features)
         positive_int("latent_features", latent_features)
-        positive_finite("initial_scale", initial_scale)
+        positive_scale("initial_scale", initial_scale)
         self.tasks, self.latent_features = tasks, latent_features
         widths = [in_features, *sizes("hidden", hidden), 2 * latent_features]
         first = [nn.Linear(a, b) for a, b in pairwise(widths)]
@@ -149,20 +149,24 @@ class GaussianEncoder(nn.Module):
             return map_parameters(
                 every, lambda t: t[task, torch.arange(len(task), device=t.device)]
             )
+        task = task.long()
         rows, place = self._flat(x), place_in_task(task, self.tasks)
-        padded = rows.new_zeros(self.tasks, int(place.max()) + 1, rows.shape[1])
+        most = int(rows_per_task(task, self.tasks).max())
+        padded = rows.new_zeros(self.tasks, most, rows.shape[1])
         padded[task, place] = rows
         return self._gaussian(self._layers(padded)[task, place])
 
     def _flat(self, x: Tensor) -> Tensor:
         """Rows of numbers, (B, in_features), in the parameters' dtype."""
-        rows = x.reshape(len(x), -1).to(self.matrices[0].dtype)
+        found = f"{x.dtype}, {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+        is_table = isinstance(x, Tensor) and x.ndim > 0 and not x.is_complex()
+        require(is_table, f"`x` must be a tensor of real numbers, shape (B, ...); got {found}")
         wanted = self.matrices[0].shape[1]
         require(
-            rows.shape[1] == wanted,
+            x.shape[1:].numel() == wanted,
             f"`x` must have {wanted} numbers in a row; got shape {tuple(x.shape)}",
         )
-        return rows
+        return x.reshape(len(x), wanted).to(self.matrices[0].dtype)
 
     def _layers(self, h: Tensor) -> Tensor:
         """All T perceptrons at once, (T, B, in_features) to (T, B, 2 latent_features)."""
@@ -172,6 +176,7 @@ class GaussianEncoder(nn.Module):
 
     def _gaussian(self, h: Tensor) -> Distribution:
         """Means, then raw standard deviations, side by side; contiguous, softplus is slow else."""
+        h = h.to(self.matrices[0].dtype)  # where autocast made it less
         loc, raw = (half.contiguous() for half in h.split(self.latent_features, -1))
         return gaussian(loc, F.softplus(raw) + SMALLEST_SCALE, (self.latent_features,))
 
@@ -215,7 +220,7 @@ class AmortizedWeights(nn.Module):
         classes: int | None = None,
     ):
         super().__init__()
-        table(x, task, y)
+        task = table(x, task, y)
         require(y.ndim == 1, f"`y` must hold one label for each row; got shape {tuple(y.shape)}")
         tasks = int(task.max()) + 1 if tasks is None else tasks
         classes = int(y.max()) + 1 if classes is None else classes
@@ -236,15 +241,18 @@ class AmortizedWeights(nn.Module):
         self.network = nn.Sequential(*layers[:-1]).to(self.class_means.dtype)
 
     def forward(self) -> Distribution:
-        loc, raw = self.network(self.class_means).split(self.latent_features, -1)
+        features = self.network(self.class_means).to(self.class_means.dtype)  # as before autocast
+        loc, raw = features.split(self.latent_features, -1)
         scale = F.softplus(raw) + SMALLEST_SCALE
         loc, scale = (t.transpose(1, 2).flatten(1) for t in (loc, scale))
         return gaussian(loc, scale, (self.latent_features, self.class_means.shape[1]))
 
 
 def class_means(x: Tensor, y: Tensor, task: Tensor, tasks: int, classes: int) -> Tensor:
-    """Mean features of each class in each task, shape (T, C, F)."""
+    """Mean features of each class in each task, shape (T, C, F), in float32 at least."""
     finite("x", x)
+    least = torch.float32 if x.is_floating_point() else torch.get_default_dtype()
+    x = x.to(torch.promote_types(x.dtype, least))  # sums of bytes or of halves would overflow
     labels = y.long()
     inside = bool(((labels == y) & (labels >= 0) & (labels < classes)).all())
     require(inside, f"`y` must hold class labels 0...{classes - 1}; got {y.unique().tolist()[:10]}")
@@ -260,5 +268,5 @@ def class_means(x: Tensor, y: Tensor, task: Tensor, tasks: int, classes: int) ->
 
 
 def inverse_softplus(value: float) -> float:
-    """The number whose softplus is `value`."""
-    return math.log(math.expm1(value))
+    """The number whose softplus is `value`, for any value above 0."""
+    return value + math.log(-math.expm1(-value))

@@ -98,8 +98,7 @@ def _checked(model: MultiTaskELBO, x: Tensor, task: Tensor | None) -> Tensor:
     if task is None:
         require(isinstance(x, Tensor), f"`x` must be a tensor; got {type(x).__name__}")
         task = torch.full((len(x) if x.ndim else 1,), model.tasks, device=x.device)
-    table(x, task)
-    task = task.long()
+    task = table(x, task)
     negative = task[task < 0].unique().tolist()
     require(
         not negative,

@@ -17,7 +17,7 @@ from vmtl_core._checks import (
     check_log_weights,
     is_distribution,
     one_of,
-    positive_finite,
+    positive_scale,
     require,
     sizes,
 )
@@ -64,13 +64,13 @@ def mixture_prior(components: Distribution, log_weights: Tensor) -> MixtureSameF
         tensor([0.5000])
     """
     is_distribution("components", components)
+    check_log_weights(log_weights)
     count = components.batch_shape
     require(
         len(count) == 1 and log_weights.ndim >= 1 and log_weights.shape[-1] == count[0],
         f"`log_weights` must have one column for each component, (A, K); got "
         f"{tuple(log_weights.shape)} for components of batch shape {tuple(count)}",
     )
-    check_log_weights(log_weights)
     mixing = Categorical(logits=log_weights, validate_args=False)
     return MixtureSameFamily(mixing, components.expand(log_weights.shape), validate_args=False)
 
@@ -189,7 +189,7 @@ class WeightsPrior(nn.Module):
             start = STATIONARY_WIDTH if self.stationary else START_WIDTH
             self.log_width = nn.Parameter(torch.full(tuple(event_shape), math.log(start)))
         elif transfer is not None:
-            width = torch.tensor(math.log(positive_finite("transfer", transfer)))
+            width = torch.tensor(math.log(positive_scale("transfer", transfer)))
             self.log_width = nn.Parameter(width, requires_grad=False)
 
     @property

@@ -108,7 +108,13 @@ class Questions:
         for part in whole:
             if part.exact and self.gaussians is not None:
                 w = self.gaussians.loc.new_zeros((1, 1, 1) + self.event_shape)
-                _evaluate(part.likelihood, self._inputs(part.rows[:1]), w, part.name)
+                _evaluate(
+                    part.likelihood,
+                    self._inputs(part.rows[:1]),
+                    w,
+                    part.name,
+                    torch.zeros_like(part.rows[:1]),
+                )
 
     def answer(self) -> Predictive:
         """The predictive of all rows."""
@@ -127,7 +133,9 @@ class Questions:
         assert self.samples is not None
         with evaluating(self.model.posteriors):
             w = self.samples.w[:, self.task[part.rows]].unsqueeze(0)
-            dist = _evaluate(part.likelihood, self._latents(part), w, part.name)
+            dist = _evaluate(
+                part.likelihood, self._latents(part), w, part.name, self.task[part.rows]
+            )
         return PredictiveMixture(dist, sampler=sampler)
 
     def _exact(self, part: Part, sampler: Sampler) -> Predictive:
@@ -222,7 +230,7 @@ class Questions:
     def _law(self, part: Part, z: Tensor, w: Tensor, point: Tensor, group: Tensor) -> Distribution:
         """p(y|z, w), the noise of exact parts that of the draw's point."""
         if not part.exact or not isinstance(part.likelihood, LinearGaussian):
-            return _evaluate(part.likelihood, z, w, part.name)
+            return _evaluate(part.likelihood, z, w, part.name, self.group_task[group])
         assert self.gaussians is not None
         assert self.gaussians.noise is not None
         mean = linear(z, w)

@@ -135,7 +135,7 @@ def fit(
     rate = _schedule(lr, steps)
     if resume is None:
         _afresh(model)
-    _check_data(model, x, y, task, seed)
+    task = _check_data(model, x, y, task, seed)
     Batches(task, model.task_sizes, batch_size)
     coordinate = _choose(model, x, method, batch_size, resume)
     history = History() if resume is None else resume
@@ -220,12 +220,13 @@ def _afresh(model: MultiTaskELBO) -> None:
             parameter.copy_(start[name])
 
 
-def _check_data(model: MultiTaskELBO, x: Tensor, y: Tensor, task: Tensor, seed: int) -> None:
-    """All checks of the data, once, on the whole table."""
-    _checks.long_format(model.tasks, x, task, y)
+def _check_data(model: MultiTaskELBO, x: Tensor, y: Tensor, task: Tensor, seed: int) -> Tensor:
+    """All checks of the data, once, on the whole table; the ids as int64."""
+    task = _checks.long_format(model.tasks, x, task, y)
     _checks.sizes_match(model.task_sizes, task)
     with torch.no_grad(), forked(step_seed(seed, 0), x.device):
         model(x, y, task)
+    return task
 
 
 @torch.no_grad()

@@ -132,3 +132,9 @@ def test_static_figure_holds_the_three_settings() -> None:
     assert [axis.get_title() for axis in figure.axes[:3]] == [PRESETS[i]["name"] for i in (0, 1, 3)]
     printed = {text.get_text() for text in figure.axes[3].texts}
     assert {"0.943", "2.000", "0.153", "0.847"} <= printed
+
+
+@pytest.mark.parametrize("name", ["means", "sds", "weights"])
+def test_what_was_checked_can_not_be_changed_in_place(name: str) -> None:
+    with pytest.raises(TypeError, match="item assignment"):
+        getattr(KLExplorer(), name)[0] = "nonsense"

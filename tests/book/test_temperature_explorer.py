@@ -121,3 +121,10 @@ def test_the_core_imports_no_widget_library() -> None:
         "import sys, vmtl_core; sys.exit('anywidget' in sys.modules or 'ipywidgets' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_was_checked_can_not_be_changed_in_place() -> None:
+    widget = TemperatureExplorer()
+    for numbers in (widget.tasks, widget.logits, widget.logits[0], widget.means, widget.sds):
+        with pytest.raises(TypeError, match="item assignment"):
+            numbers[0] = "nonsense"

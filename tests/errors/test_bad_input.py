@@ -25,7 +25,7 @@ from torch.distributions import (
     Poisson,
     TransformedDistribution,
 )
-from torch.distributions.transforms import TanhTransform
+from torch.distributions.transforms import AffineTransform
 
 import vmtl_core as vmtl
 
@@ -119,6 +119,11 @@ def normals(count: int, *shape: int) -> list[Distribution]:
     return [Independent(Normal(torch.zeros(shape or (2,)), 1.0), 1) for _ in range(count)]
 
 
+def shift(*shape: int) -> AffineTransform:
+    """A transform with a tensor inside, which no constructor of a Distribution shows."""
+    return AffineTransform(torch.zeros(shape), 1.0)
+
+
 Row = tuple[str, Callable[[], Any], list[str]]
 
 TASKS: list[Row] = [
@@ -188,6 +193,9 @@ TABLES: list[Row] = [
     ("task of floats", lambda: run(task=TASK.float()), ["`task`", "integer", "float32"]),
     ("task of booleans", lambda: run(task=TASK > 0), ["`task`", "integer", "bool"]),
     ("task as a column", lambda: run(task=TASK[:, None]), ["`task`", "one-dim", r"\(6, 1\)"]),
+    ("complex x", lambda: run(x=X * 1j), ["`x`", "real", "complex64"]),
+    ("complex y", lambda: run(y=Y * 1j), ["`y`", "real", "complex64"]),
+    ("complex task", lambda: run(task=TASK * 1j), ["`task`", "real", "complex64"]),
     ("x too short", lambda: run(x=X[:5]), ["`x`", "6 entries of `task`", r"\(5, 2\)"]),
     ("y too long", lambda: run(y=Y.repeat(2)), ["`y`", "6 entries of `task`", r"\(12,\)"]),
     ("x a scalar", lambda: run(x=X[0, 0]), ["`x`", "one row", r"\(\)"]),
@@ -298,6 +306,11 @@ CONSTRUCTOR: list[Row] = [
     ("unknown transfer", lambda: model(transfer="free"), ["`transfer`", "'learned'", "got 'free'"]),
     ("transfer of zero", lambda: model(transfer=0), ["`transfer`", "> 0", "got 0"]),
     ("transfer of NaN", lambda: model(transfer=NAN), ["`transfer`", "> 0", "got nan"]),
+    (
+        "transfer beyond the floats",
+        lambda: model(transfer=1e300),
+        ["`transfer`", r"1\.8e\+19", r"1e\+300"],
+    ),
     ("infinite transfer", lambda: model(transfer=INF), ["`transfer`", "finite", "got inf"]),
     (
         "stationary without a base",
@@ -487,16 +500,16 @@ MODULES: list[Row] = [
         lambda: run(
             latents=Free(
                 lambda x: TransformedDistribution(
-                    Independent(Normal(torch.zeros(2, 6, 2), 1.0), 1), [TanhTransform()]
+                    Independent(Normal(torch.zeros(2, 6, 2), 1.0), 1), [shift(2, 6, 2)]
                 )
             )
         ),
-        ["`latents`", "rebuilt", "TransformedDistribution"],
+        ["TransformedDistribution", "rebuilt", "`latents`", "`transforms`"],
     ),
     (
         "previous sources of a flow",
         lambda: run(
-            weights=Free(lambda: TransformedDistribution(PAIR, [TanhTransform()])),
+            weights=Free(lambda: TransformedDistribution(PAIR, [shift(2, 2)])),
             sources="previous",
             transfer=None,
             base_prior=None,
@@ -578,11 +591,78 @@ MODULES: list[Row] = [
         ["`initial_scale`", "finite", "got inf"],
     ),
     ("encoder's scale", lambda: encoder(initial_scale=-1), ["`initial_scale`", "> 0", "got -1"]),
+    (
+        "a scale whose square is beyond the floats",
+        lambda: vmtl.GaussianWeights(2, (3,), initial_scale=1e300),
+        ["`initial_scale`", r"1\.1e-19\.\.\.1\.8e\+19", r"1e\+300"],
+    ),
+    (
+        "an encoder's scale below the floats",
+        lambda: encoder(initial_scale=1e-30),
+        ["`initial_scale`", r"1\.1e-19", "1e-30"],
+    ),
+    (
+        "an encoder of a number",
+        lambda: encoder()(torch.tensor(3.0)),
+        ["`x`", r"\(B, \.\.\.\)", r"\(\)"],
+    ),
+    ("an encoder of a list", lambda: encoder()([3.0]), ["`x`", "tensor", "list"]),
+    ("an encoder of complex x", lambda: encoder()(X * 1j), ["`x`", "real", "complex64"]),
+    (
+        "columns of a vector",
+        lambda: vmtl.GaussianColumns(torch.zeros(3), torch.eye(3)[None]),
+        ["`loc`", r"\(\*batch, D, P\)", r"\(3,\)"],
+    ),
+    (
+        "columns of complex numbers",
+        lambda: vmtl.GaussianColumns(torch.zeros(3, 2) * 1j, torch.eye(3).expand(2, 3, 3)),
+        ["`loc`", "floating-point", "complex64"],
+    ),
+    (
+        "columns of integers",
+        lambda: vmtl.GaussianColumns(torch.zeros(3, 2), torch.eye(3).expand(2, 3, 3).long()),
+        ["`scale_tril`", "floating-point", "int64"],
+    ),
+    (
+        "columns of two dtypes",
+        lambda: vmtl.GaussianColumns(torch.zeros(3, 2).double(), torch.eye(3).expand(2, 3, 3)),
+        ["`scale_tril`", "float64", "float32"],
+    ),
+    (
+        "z of truth values",
+        lambda: vmtl.LinearBernoulli()(torch.ones(1, 1, 3, 2).bool(), torch.ones(1, 4, 3, 2)),
+        ["`z`", "floating-point", "bool"],
+    ),
+    (
+        "z in another dtype than w",
+        lambda: vmtl.LinearGaussian()(torch.ones(1, 1, 3, 2).double(), torch.ones(1, 4, 3, 2)),
+        ["`weights`", "float64", "got torch.float32"],
+    ),
+    (
+        "z of other rows than w",
+        lambda: vmtl.LinearGaussian()(torch.ones(1, 1, 5, 2), torch.ones(1, 4, 3, 2)),
+        ["`z` and `weights`", r"\(1, 1, 5\)", r"\(1, 4, 3\)"],
+    ),
+    (
+        "half-precision weights",
+        lambda: run(weights=vmtl.GaussianWeights(2, (2,)).bfloat16()),
+        ["`weights`", "float32 or float64", "bfloat16"],
+    ),
+    (
+        "half-precision weights in predict",
+        lambda: vmtl.predictive(model().half(), X, TASK),
+        ["`weights`", "float32 or float64", "float16"],
+    ),
     ("no inputs", lambda: encoder(in_features=0), ["`in_features`", ">= 1", "got 0"]),
     ("no latents", lambda: encoder(latent_features=0), ["`latent_features`", ">= 1", "got 0"]),
     ("hidden as a number", lambda: encoder(hidden=8), ["`hidden`", "tuple", "got 8"]),
     ("hidden width of zero", lambda: encoder(hidden=(8, 0)), [r"`hidden\[1\]`", ">= 1", "got 0"]),
     ("noise of zero", lambda: vmtl.LinearGaussian(0.0), ["`scale`", "> 0", "got 0"]),
+    (
+        "noise beyond the floats",
+        lambda: vmtl.LinearGaussian(1e-30),
+        ["`scale`", r"1\.1e-19", "1e-30"],
+    ),
     ("infinite noise", lambda: vmtl.LinearGaussian(INF), ["`scale`", "finite", "got inf"]),
     (
         "noise starts below zero",
@@ -642,6 +722,56 @@ MIXING: list[Row] = [
         "several temperatures",
         lambda: vmtl.gumbel_softmax(torch.zeros(2), torch.ones(2)),  # type: ignore[arg-type]
         ["`temperature`", "number", "tensor"],
+    ),
+    (
+        "gumbel over nothing",
+        lambda: vmtl.gumbel_softmax(torch.zeros(2, 0), 4.0),
+        ["`logits`", "K >= 1", r"\(2, 0\)"],
+    ),
+    (
+        "a temperature that wants a gradient",
+        lambda: vmtl.gumbel_softmax(torch.zeros(2), torch.ones((), requires_grad=True)),  # type: ignore[arg-type]
+        ["`temperature`", "plain number", "requires_grad=True"],
+    ),
+    (
+        "a temperature in text",
+        lambda: vmtl.gumbel_softmax(torch.zeros(2), "1"),  # type: ignore[arg-type]
+        ["`temperature`", "plain number", "'1'"],
+    ),
+    (
+        "base of minus one",
+        lambda: vmtl.GumbelSoftmaxMixing(2, base=-1),  # type: ignore[arg-type]
+        ["`base`", "'False', 'True'", "got -1"],
+    ),
+    (
+        "tasks beyond 64 bits",
+        lambda: vmtl.GumbelSoftmaxMixing(2**70),
+        ["`tasks`", r"2\^63", "1180591620717411303424"],
+    ),
+    (
+        "step in a list",
+        lambda: vmtl.linear_decay(1.0, 0.5, 10)([5]),  # type: ignore[arg-type]
+        ["`step`", "number", r"\[5\]"],
+    ),
+    (
+        "step in bytes",
+        lambda: vmtl.cosine_decay(1.0, 0.5, 10)(b"5"),  # type: ignore[arg-type]
+        ["`step`", "number", "b'5'"],
+    ),
+    (
+        "steps in a tensor",
+        lambda: vmtl.exponential_decay(1.0, 0.5, 10)(torch.ones(2)),  # type: ignore[arg-type]
+        ["`step`", "number", r"tensor\(\[1\., 1\.\]"],
+    ),
+    (
+        "a start beyond the floats",
+        lambda: vmtl.linear_decay(10**400, 1.0, 10),
+        ["`start`", "plain number", "got 1000"],
+    ),
+    (
+        "a decay beyond the floats",
+        lambda: vmtl.exponential_decay(1e300, 1e-300, 5),
+        ["`end` / `start`", "floats", "got 0"],
     ),
     (
         "log weights at minus one",
@@ -771,6 +901,43 @@ DIVERGENCES: list[Row] = [
         ["pathwise gradient", "Poisson", "has_rsample"],
     ),
     (
+        "q in half precision",
+        lambda: vmtl.pairwise_kl(
+            Normal(torch.zeros(2).half(), torch.ones(2).half()), PAIR.base_dist
+        ),
+        ["`q`", "float32 or float64", "float16"],
+    ),
+    (
+        "a density for a mass",
+        lambda: vmtl.pairwise_kl(Poisson(torch.ones(2)), Normal(torch.zeros(2), 1.0)),
+        ["`p`", "discrete or continuous", "Normal for Poisson"],
+    ),
+    (
+        "classes beyond a truth value",
+        lambda: vmtl.pairwise_kl(Categorical(torch.ones(2, 3)), Bernoulli(torch.ones(3) / 2)),
+        ["`p`", "every draw of `q`", "Boolean"],
+    ),
+    (
+        "other numbers of classes",
+        lambda: vmtl.pairwise_kl(Categorical(torch.ones(2, 3)), Categorical(torch.ones(2, 4))),
+        ["Categorical", "has no KL", r"\(3\).*\(4\)"],
+    ),
+    (
+        "no components",
+        lambda: vmtl.pairwise_kl(Normal(torch.zeros(2), 1.0), Normal(torch.zeros(0), 1.0)),
+        ["`p`", "K >= 1", r"\(0,\)"],
+    ),
+    (
+        "weights of integers",
+        lambda: vmtl.kl_to_mixture(PAIR, PAIR, torch.zeros(2, 2).long()),
+        ["`log_weights`", "floating-point", "int64"],
+    ),
+    (
+        "prior of a list of weights",
+        lambda: vmtl.mixture_prior(PAIR, [0.0, -1.0]),  # type: ignore[arg-type]
+        ["`log_weights`", "tensor", "list"],
+    ),
+    (
         "one KL with no pathwise gradient",
         lambda: vmtl.kl_monte_carlo(learned_poisson(), Poisson(torch.ones(2))),
         ["pathwise gradient", "Poisson", "has_rsample"],
@@ -799,6 +966,26 @@ DIVERGENCES: list[Row] = [
         "parts side by side of two events",
         lambda: vmtl.Concatenated([PAIR, Normal(torch.zeros(2), 1.0)]),
         ["`parts`", "one event shape", r"\(\(2,\), \(2,\)\), \(\(2,\), \(\)\)"],
+    ),
+    (
+        "parts without a batch",
+        lambda: vmtl.Concatenated([Normal(0.0, 1.0), Gamma(1.0, 1.0)]),
+        ["`parts`", r"\(\*A, k\)", r"\(\(\), \(\)\)"],
+    ),
+    (
+        "parts that are numbers",
+        lambda: vmtl.Concatenated([3]),  # type: ignore[list-item]
+        [r"`parts\[0\]`", "Distribution", "int"],
+    ),
+    (
+        "parts in another number",
+        lambda: vmtl.Concatenated([Normal(torch.zeros(2), 1.0)]).expand((3,)),
+        ["`batch_shape`", "end in 2", r"\(3,\)"],
+    ),
+    (
+        "a value for other parts",
+        lambda: vmtl.Concatenated([Normal(torch.zeros(2), 1.0)]).log_prob(torch.zeros(3)),
+        ["`value`", r"\(\.\.\., 2", r"\(3,\)"],
     ),
     ("no parts", lambda: vmtl.Concatenated([]), ["`parts`", "at least one", "none"]),
 ]

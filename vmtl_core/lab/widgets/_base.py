@@ -68,9 +68,9 @@ def plain(value: Any) -> Any:
 
 
 def is_row(value: Any, length: int) -> bool:
-    """Whether `value` is a list of `length` finite numbers."""
+    """Whether `value` is a list or tuple of `length` finite numbers."""
     return (
-        isinstance(value, list)
+        isinstance(value, list | tuple)
         and len(value) == length
         and all(isinstance(entry, float) for entry in value)
     )
@@ -78,7 +78,12 @@ def is_row(value: Any, length: int) -> bool:
 
 def shape_of(value: Any) -> tuple[int, ...]:
     """The shape of nested lists, read along their first entries."""
-    return (len(value), *shape_of(value[0])) if isinstance(value, list) and value else ()
+    return (len(value), *shape_of(value[0])) if isinstance(value, list | tuple) and value else ()
+
+
+def frozen(value: Any) -> Any:
+    """Nested lists as nested tuples: what was checked can't be changed in place."""
+    return tuple(frozen(entry) for entry in value) if isinstance(value, list | tuple) else value
 
 
 def whole(name: str, value: Any, low: int, high: int) -> int:
@@ -92,13 +97,13 @@ def whole(name: str, value: Any, low: int, high: int) -> int:
 
 
 class Numbers(traitlets.TraitType[Any, Any]):
-    """A list, or list of lists, of numbers; takes tensors and arrays; JSON can hold it."""
+    """A row, or rows, of numbers as tuples; takes tensors, arrays and lists; JSON can hold them."""
 
     info_text = "numbers"
 
     def validate(self, obj: Any, value: Any) -> Any:
-        """The value as nested lists."""
-        return plain(value)
+        """The value as nested tuples."""
+        return frozen(plain(value))
 
 
 class Widget(anywidget.AnyWidget):

@@ -109,23 +109,23 @@ class KLExplorer(Widget):
         return float(value)
 
     @traitlets.validate("means", "sds")
-    def _check_sources(self, proposal: Any) -> list[float]:
+    def _check_sources(self, proposal: Any) -> tuple[float, ...]:
         name, value = proposal["trait"].name, proposal["value"]
         low, high = MEANS if name == "means" else SDS
         require(
             is_row(value, 3) and low <= min(value) and max(value) <= high,
-            f"`{name}` must be three numbers in {low:g}...{high:g}; got {value!r}",
+            f"`{name}` must be three numbers in {low:g}...{high:g}; got {plain(value)!r}",
         )
-        return list(value)
+        return tuple(value)
 
     @traitlets.validate("weights")
-    def _check_weights(self, proposal: Any) -> list[float]:
+    def _check_weights(self, proposal: Any) -> tuple[float, ...]:
         value = proposal["value"]
         require(
             is_row(value, 3) and min(value) >= 0 and abs(sum(value) - 1) < 1e-6,
-            f"`weights` must be three numbers >= 0 that sum to 1; got {value!r}",
+            f"`weights` must be three numbers >= 0 that sum to 1; got {plain(value)!r}",
         )
-        return list(value)
+        return tuple(value)
 
     @traitlets.validate("samples")
     def _check_samples(self, proposal: Any) -> int:

@@ -91,7 +91,7 @@ class TrainingReplay(Widget):
     run = traitlets.Any(0).tag(sync=True)
     position = traitlets.Any(0).tag(sync=True)
     task = traitlets.Any(0).tag(sync=True)
-    axes = traitlets.Any([0, 1]).tag(sync=True)
+    axes = traitlets.Any((0, 1)).tag(sync=True)
 
     def __init__(
         self,
@@ -187,7 +187,7 @@ class TrainingReplay(Widget):
     def _check_truth(self, proposal: Any) -> Any:
         value = proposal["value"]
         T, D = len(self._fixed["tasks"]), len(self._fixed["inputs"])
-        fits = isinstance(value, list) and len(value) == T and all(is_row(r, D) for r in value)
+        fits = isinstance(value, tuple) and len(value) == T and all(is_row(r, D) for r in value)
         require(
             value is None or fits,
             f"`truth` must be finite numbers of shape ({T}, {D}); got shape {shape_of(value)}",
@@ -207,11 +207,11 @@ class TrainingReplay(Widget):
         return whole("task", proposal["value"], 0, len(self._fixed["tasks"]) - 1)
 
     @traitlets.validate("axes")
-    def _check_axes(self, proposal: Any) -> list[int]:
+    def _check_axes(self, proposal: Any) -> tuple[int, ...]:
         D = len(self._fixed["inputs"])
         pair = [whole("axes", entry, 0, D - 1) for entry in proposal["value"]]
         require(len(set(pair)) == 2 == len(pair), f"`axes` must be two of 0...{D - 1}; got {pair}")
-        return pair
+        return tuple(pair)
 
     def _summary(self) -> str:
         return (

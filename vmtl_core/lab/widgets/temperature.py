@@ -105,33 +105,33 @@ class TemperatureExplorer(Widget):
             **traits,
         )
 
-    def _require_shape(self, names: list[str], rows: Any) -> None:
+    def _require_shape(self, names: Sequence[str], rows: Any) -> None:
         T, K = len(names), len(names) + bool(self.base)
         require(
-            isinstance(rows, list)
+            isinstance(rows, list | tuple)
             and len(rows) == T
-            and all(isinstance(row, list) and len(row) == K for row in rows),
+            and all(isinstance(row, list | tuple) and len(row) == K for row in rows),
             f"`logits` must have shape ({T}, {K}), a row for each of the `tasks` and a column for "
             f"each source; got {shape_of(rows)}",
         )
 
     @traitlets.validate("tasks")
-    def _check_tasks(self, proposal: Any) -> list[str]:
+    def _check_tasks(self, proposal: Any) -> tuple[str, ...]:
         names = list(proposal["value"])
         strings = all(isinstance(name, str) for name in names)
         require(strings, f"`tasks` must be names, or how many tasks; got {names!r}")
         self._require_shape(names, self.logits)
-        return names
+        return tuple(names)
 
     @traitlets.validate("logits")
-    def _check_logits(self, proposal: Any) -> list[list[float | None]]:
+    def _check_logits(self, proposal: Any) -> tuple[tuple[float | None, ...], ...]:
         self._require_shape(self.tasks, proposal["value"])
         rows, K = [list(row) for row in proposal["value"]], self.sources
         for t, row in enumerate(rows):
             row[t] = 0.0
             require(is_row(row, K), f"`logits` must be finite off the diagonal; row {t} is {row}")
             row[t] = None
-        return rows
+        return tuple(tuple(row) for row in rows)
 
     @traitlets.validate("tau")
     def _check_tau(self, proposal: Any) -> float:
@@ -155,14 +155,14 @@ class TemperatureExplorer(Widget):
         return whole("draws", proposal["value"], 2, 1000)
 
     @traitlets.validate("means", "sds")
-    def _check_normals(self, proposal: Any) -> list[float]:
+    def _check_normals(self, proposal: Any) -> tuple[float, ...]:
         name, value = proposal["trait"].name, proposal["value"]
         require(
             is_row(value, self.sources),
-            f"`{name}` must be {self.sources} finite numbers, one for each source; got {value!r}",
+            f"`{name}` must be {self.sources} finite numbers, one for each source; got {plain(value)!r}",
         )
-        require(name == "means" or min(value) > 0, f"`sds` must be > 0; got {value!r}")
-        return list(value)
+        require(name == "means" or min(value) > 0, f"`sds` must be > 0; got {plain(value)!r}")
+        return tuple(value)
 
     def _summary(self) -> str:
         return f"tasks={len(self.tasks)}, tau={self.tau:g}, task={self.task}, seed={self.seed}"
