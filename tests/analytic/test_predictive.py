@@ -192,14 +192,12 @@ def test_conjugate_linear_gaussian() -> None:
     mean = (x * q.mean[task]).sum(-1).detach()
     variance = ((x.square() * q.variance[task]).sum(-1) + 0.36).detach()
     exact, y = Normal(mean, variance.sqrt()), mean + 0.5
-    values, means = [], []
-    for _ in range(100):
-        p = vmtl.predictive(model, x, task, weight_samples=1000)
-        values.append(p.log_prob(y).exp())
-        means.append(p.mean)
-        torch.testing.assert_close(p.variance, variance, rtol=0.4, atol=0)
-    assert_mean(torch.stack(values), exact.log_prob(y).exp())
-    assert_mean(torch.stack(means), mean)
+    several = [vmtl.predictive(model, x, task, weight_samples=1000) for _ in range(100)]
+    # M draws leave out 1 / M of the variance of x.w, an exact predictive nothing
+    rounding = ((variance - 0.36) / 1000).max().item()
+    assert_mean(torch.stack([p.log_prob(y).exp() for p in several]), exact.log_prob(y).exp())
+    assert_mean(torch.stack([p.mean for p in several]), mean)
+    assert_mean(torch.stack([p.variance for p in several]), variance, rounding)
 
 
 class Half(nn.Module):
