@@ -56,6 +56,9 @@ def test_expanded() -> None:
     assert wide.batch_shape == (4, 3)
     torch.testing.assert_close(wide.mean, BOTH.mean.expand(4, 3))
     assert len(wide.sample().flatten().unique()) == 12
+    deep = wide.expand(torch.Size((2, 4, 3)))
+    assert deep.batch_shape == (2, 4, 3)
+    torch.testing.assert_close(deep.mean, BOTH.mean.expand(2, 4, 3))
 
 
 def test_draws_carry_a_gradient_only_where_every_part_can() -> None:
@@ -113,6 +116,20 @@ def test_a_failed_cholesky_is_nan() -> None:
     assert kl[0, 0].item() == pytest.approx(0)
 
 
+def test_messages_name_the_right_side() -> None:
+    """What is wrong is called by its name, and measured against the other."""
+    q, p = (
+        Independent(Normal(torch.zeros(1, 2), 1.0), 1),
+        Independent(Normal(torch.zeros(1, 3), 1.0), 1),
+    )
+    message = r"must have the event shape of `q`, \(2,\); got \(3,\)"
+    for call in (vmtl.pairwise_kl, vmtl.kl_monte_carlo):
+        with pytest.raises(ValueError, match="`p` " + message):
+            call(q, p)
+    with pytest.raises(ValueError, match="`components` " + message):
+        vmtl.kl_to_mixture(q, p, torch.zeros(1))
+
+
 @pytest.mark.parametrize("total", [0.99, 1.01])
 def test_weights_that_do_not_sum_to_one(total: float) -> None:
     """(2.4) a hundredth too much or too little is refused, rounding isn't."""
@@ -125,3 +142,18 @@ def test_weights_that_do_not_sum_to_one(total: float) -> None:
             vmtl.kl_to_mixture(LEFT, LEFT, log_weights, method)
     rounded = torch.tensor([0.5, 0.5 + 1e-5]).log()
     assert math.isfinite(vmtl.kl_to_mixture(LEFT, LEFT, rounded).sum())
+
+
+def test_columns_draw_along_a_path() -> None:
+    """(9.7) reparameterised draws of a matrix carry the gradient of means and factors."""
+    loc = torch.zeros(2, 3, 2, requires_grad=True)
+    factor = torch.eye(3).expand(2, 2, 3, 3).clone().requires_grad_()
+    columns = vmtl.GaussianColumns(loc, factor)
+    draws = columns.rsample((5,))
+    assert draws.shape == (5, 2, 3, 2)
+    draws.square().sum().backward()
+    assert loc.grad is not None
+    assert factor.grad is not None
+    assert loc.grad.all()
+    assert factor.grad.diagonal(dim1=-2, dim2=-1).all()
+    assert not columns.sample((5,)).requires_grad
