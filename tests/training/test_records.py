@@ -70,6 +70,14 @@ def test_mixing_is_recorded_before_each_update() -> None:
     assert not torch.equal(history.alpha[-1], made.alpha())
 
 
+def test_records_of_many_tasks_are_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """(2.4) no more numbers of alpha and beta, 12 at a time here, than there is room for."""
+    for room, steps_between in ((12 * 5, 2), (12 * 2, 5), (1, 10)):
+        monkeypatch.setattr("vmtl_core.training.LARGEST_RECORD", room)
+        history = fit(model(), 10, record=1000)
+        assert history.record_steps == sorted({*range(0, 10, steps_between), 9})
+
+
 def test_the_bar_of_a_resumed_fit(capfd: pytest.CaptureFixture[str]) -> None:
     """It goes on where the fit does."""
     made = model()
