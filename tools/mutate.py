@@ -8,7 +8,8 @@ Each mutant, one of `tools/mutations.py`, is put into a copy of the core in a te
 fast tests of the core run there and the first failure stops them. Killed is a mutant under which a
 test fails or which runs out of time; survived, one that no test sees. For a survivor write the
 smallest assertion that fails under it, in a short file named by what it sees; if the change makes no
-difference to anything that the core promises, list it in `tools/equivalent_mutants.txt` and say why.
+difference to anything that the core promises, list it in `tools/equivalent_mutants.txt`, by the
+label that is printed (file | line | change), and say why on the line below.
 
 `--seed` and `--count` draw the same mutants as long as the files are the same. Results go to
 `--results`, a line of JSON each; what is there already isn't run again, so that an interrupted run
@@ -28,6 +29,7 @@ import signal
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 
@@ -49,16 +51,15 @@ def main() -> int:
     chosen = sample(sources, options.count, options.seed)
     print(f"{len(chosen)} mutants of seed {options.seed}", flush=True)
     if options.list:
-        for name, one in chosen:
-            print(f"{name}:{one.line}: {one.describe(sources[name])}")
+        for key, name, one in chosen:
+            print(f"{name}:{one.line}  {key}")
         return 0
     equal, done = equivalent(), earlier(options.results)
     runner = Runner(options.tests, options.timeout)
     if not options.unchecked:
         runner.check()
     outcomes: Counter[str] = Counter()
-    for name, one in chosen:
-        key = label(name, one, sources[name])
+    for key, name, one in chosen:
         if key in equal:
             outcomes["equivalent"] += 1
             continue
@@ -105,17 +106,26 @@ def fast_tests() -> list[str]:
     ]
 
 
-def sample(sources: dict[str, str], count: int, seed: int) -> list[tuple[str, Mutant]]:
-    """`count` mutants of these files, every one as likely; all of them for 0."""
+def sample(sources: dict[str, str], count: int, seed: int) -> list[tuple[str, str, Mutant]]:
+    """`count` mutants of these files, every one as likely, with label and file; all for 0."""
     needed = required_arguments([(ROOT / name).read_text("utf-8") for name in CORE])
-    every = [(name, one) for name, text in sources.items() for one in mutants(text, needed)]
+    every = [
+        (key, name, one)
+        for name, text in sources.items()
+        for key, one in labelled(name, text, mutants(text, needed))
+    ]
     return random.Random(seed).sample(every, min(count, len(every))) if count else every
 
 
-def label(name: str, mutant: Mutant, source: str) -> str:
-    """A mutant's name, which stays when other lines of the file change: file | line | change."""
-    line = source.splitlines()[mutant.line - 1].strip()
-    return f"{name} | {line} | {mutant.describe(source)}"
+def labelled(name: str, source: str, found: list[Mutant]) -> Iterator[tuple[str, Mutant]]:
+    """Each with a name that stays when other lines change: file | line | change, and a number
+    where the file has several such.
+    """
+    lines, seen = source.splitlines(), Counter[str]()
+    for one in found:
+        key = f"{name} | {lines[one.line - 1].strip()} | {one.describe(source)}"
+        seen[key] += 1
+        yield (f"{key} #{seen[key]}" if seen[key] > 1 else key), one
 
 
 def equivalent() -> set[str]:

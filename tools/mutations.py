@@ -27,6 +27,10 @@ DROPPED = {
 }  # fmt: skip
 
 
+ARBITRARY = 2**32
+"""Constants from here on mix seeds: any other would do."""
+
+
 class Mutant(NamedTuple):
     """A change of one file."""
 
@@ -174,7 +178,7 @@ class Finder:
         value = node.value
         if isinstance(value, bool):
             yield self.instead(node, str(not value), "truth value")
-        elif isinstance(value, int | float):
+        elif isinstance(value, int | float) and value < ARBITRARY:
             yield self.instead(node, f"{value + 1!r}", "constant")
             yield self.instead(node, f"({value - 1!r})", "constant")
 
