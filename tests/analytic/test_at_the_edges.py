@@ -55,6 +55,13 @@ def test_a_draw_of_zero_is_no_infinity(monkeypatch: pytest.MonkeyPatch) -> None:
         torch.testing.assert_close(alpha, wanted, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("weight", [-0.5, 0, 1, 1.5, math.nan, "half"])
+def test_a_base_weight_that_is_no_share(weight: Any) -> None:
+    """(2.4) strictly between 0 and 1, and refused by name."""
+    with pytest.raises(ValueError, match=rf"`base_weight` must be .* got '?{weight}"):
+        vmtl.GumbelSoftmaxMixing(3, base=True, base_weight=weight)
+
+
 def test_one_bad_row_of_logits() -> None:
     """(3.3) a row that is no row of probabilities is refused though others are; the message has it."""
     for bad in (-math.inf, math.nan, math.inf):
