@@ -47,6 +47,14 @@ def test_weights() -> None:
     torch.testing.assert_close(q.stddev, full(2, 3, value=0.3))
 
 
+def test_columns_have_covariances_of_their_own() -> None:
+    """(2.1) one factor for each column of a matrix, one for a vector."""
+    for shape, columns in (((3,), 1), ((3, 2), 2), ((2, 4), 4)):
+        weights = vmtl.GaussianWeights(2, shape)
+        assert weights.below is not None
+        assert weights.below.shape == (2, columns, shape[0], shape[0])
+
+
 @pytest.mark.parametrize(
     ("tasks", "shape", "is_full"),
     [
