@@ -4,6 +4,7 @@
 PYTHON ?= python3
 WORKERS ?= 2
 PORT ?= 8000
+SEED ?= 0
 TORCH_INDEX ?=
 
 VENV := .venv
@@ -20,10 +21,11 @@ export MKL_NUM_THREADS := 1
 export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
-.PHONY: help env book test serve lab bench format strip record clean
+.PHONY: help env book test mutants serve lab bench format strip record clean
 help:
 	@echo "make book    build the book into _build/html"
 	@echo "make test    build the book, then run every test"
+	@echo "make mutants try a hundred wrong versions of the core, list those that no test sees"
 	@echo "make serve   show the built book on http://localhost:$(PORT)"
 	@echo "make lab     open the chapters in JupyterLab"
 	@echo "make bench   time one step of the objective, and the redrawing of the widgets"
@@ -56,6 +58,9 @@ book: $(READY) _build/.code _build/.pages
 
 test: book
 	$(BIN)/python -m pytest -n $(WORKERS)
+
+mutants: $(READY)
+	$(BIN)/python tools/mutate.py --count 100 --seed $(SEED)
 
 serve: book
 	$(BIN)/python -m http.server $(PORT) --bind localhost --directory _build/html

@@ -862,7 +862,10 @@ MUTANTS = [
         {"vmtl_core.divergences:_full_all_pairs": correlations_forgotten},
         test_full_covariance.test_all_pairs_against_torch,
         test_full_covariance.test_all_pairs_of_matrices,
-        test_full_covariance.test_every_divergence_of_a_model_by_hand,
+        (
+            test_full_covariance.test_every_divergence_of_a_model_by_hand,
+            {"divergence": "jensen"},
+        ),
     ),
     mutant(
         "the transfer width of another column",

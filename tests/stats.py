@@ -20,6 +20,18 @@ def assert_mean(draws: Tensor, expected: Tensor | float, rounding: float = 1e-12
     assert (excess <= 0).all(), f"mean {mean}, expected {expected}, standard error {error}"
 
 
+def assert_spread(draws: Tensor, mean: Tensor | float, sd: Tensor | float) -> None:
+    """Independent draws along dimension 0 lie about `mean` with standard deviation `sd`.
+
+    `assert_mean` takes its error from the draws, so that it can't see how many samples each is the
+    mean of; this does.
+    """
+    sd = torch.as_tensor(sd).to(draws).expand(draws.shape[1:])
+    assert (sd > 0).all(), "a spread of 0 would allow any number of samples"
+    assert_mean(draws, mean)
+    assert_mean(((draws - mean) / sd).square(), 1.0)
+
+
 def assert_frequencies(labels: Tensor, probabilities: Tensor) -> None:
     """Labels drawn independently along dimension 0 have the given probabilities (..., C)."""
     one_hot = torch.nn.functional.one_hot(labels.long(), probabilities.shape[-1])

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from torch.distributions import (
 )
 
 import vmtl_core as vmtl
-from tests.stats import assert_mean
+from tests.stats import assert_mean, assert_spread
 from vmtl_core import likelihoods
 from vmtl_core.training import Batches
 
@@ -100,7 +101,8 @@ def test_expected_log_likelihood_of_a_task() -> None:
     x, y, task = table()
     model = a_model(weight_samples=200)
     found = torch.stack([model(x, y, task).log_likelihood.detach() for _ in range(100)])
-    assert_mean(found, sums(gaussian_log_likelihood(model.q_weights(), x, y, task), task).detach())
+    wanted = sums(gaussian_log_likelihood(model.q_weights(), x, y, task), task).detach()
+    assert_mean(found, wanted, 1e-9)
 
 
 def test_kl_of_the_weights() -> None:
@@ -111,7 +113,7 @@ def test_kl_of_the_weights() -> None:
 
 
 def test_divergence_samples_are_those_asked_for() -> None:
-    """(4.2) in the objective: sampled KL of the weights has the mean and spread of S draws."""
+    """(4.2) in the objective: sampled KL of the weights has the mean and the spread of S draws."""
     x, y, task = table()
     q = a_model().q_weights()
     w = q.sample((200_000,))
@@ -124,10 +126,10 @@ def test_divergence_samples_are_those_asked_for() -> None:
     )
     each = q.log_prob(w) - (others.logsumexp(-1) - math.log(2))
     model = a_model(divergence="monte_carlo", divergence_samples=50)
-    found = torch.stack([model(x, y, task).kl_weights.detach() for _ in range(200)])
-    assert_mean(
-        found - each.mean(0).detach(), 0.0, rounding=6 * (each.std(0).max() / 200_000**0.5).item()
-    )
+    found = torch.stack([model(x, y, task).kl_weights.detach() for _ in range(400)])
+    error = each.std(0) / 200_000**0.5  # of the mean that is compared with
+    assert_mean(found - each.mean(0).detach(), 0.0, rounding=6 * error.max().item())
+    assert_spread(found, found.mean(0), each.std(0).detach() / 50**0.5)
 
 
 def test_objective_is_the_mean_over_tasks() -> None:
@@ -427,22 +429,30 @@ def test_relabelling_the_tasks_permutes_everything(sources: str) -> None:
 
 
 def test_one_draw_can_be_repeated() -> None:
-    """(5.1) the generator is the only source of randomness, and float32 data stay float32."""
+    """(5.1) the generator is the only source of randomness."""
     x, y, task = table()
     model = a_model(divergence="monte_carlo", temperature=0.7)
     first, second = (model(x, y, task, generator=torch.Generator().manual_seed(1)) for _ in "ab")
     assert torch.equal(first.elbo, second.elbo)
-    double = model(x, y, task, generator=torch.Generator().manual_seed(2)).elbo
-    assert double != first.elbo
-    torch.set_default_dtype(torch.float32)
-    single = a_model(scattered_weights(scale=1e-3).float()).float()(x.float(), y.float(), task)
-    assert {term.dtype for term in single} == {torch.float32}
-    torch.set_default_dtype(torch.float64)
-    wide = a_model(scattered_weights(scale=1e-3))
-    with torch.no_grad():
-        wide.posteriors.weights.loc.copy_(scattered_weights().loc.float())
-    rows = gaussian_log_likelihood(wide.q_weights(), x, y, task)
-    assert single.log_likelihood.shape == sums(rows, task).shape
+    other = model(x, y, task, generator=torch.Generator().manual_seed(2)).elbo
+    assert other != first.elbo
+
+
+def test_single_precision_is_the_same_objective() -> None:
+    """(5.1) float32 data stay float32, with the terms of float64 to its last digits."""
+    x, y, task = table()
+    options = {"sources": "own", "base_prior": "learned", "transfer": "learned"}
+    weights = scattered_weights(scale=1e-9)
+    double = a_model(weights, hyperprior="weak", **options)
+    single = deepcopy(double).float()
+    wanted, found = double(x, y, task), single(x.float(), y.float(), task)
+    for name in wanted._fields:
+        term = getattr(found, name)
+        assert term.dtype == torch.float32
+        assert name == "kl_latents" or getattr(wanted, name).abs().min() > 0.1, name
+        torch.testing.assert_close(
+            term.double(), getattr(wanted, name), rtol=1e-4, atol=1e-4, msg=name
+        )
 
 
 def test_paper_preset() -> None:

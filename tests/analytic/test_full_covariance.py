@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, MultivariateNormal, Normal, kl_divergence
 
 import vmtl_core as vmtl
+from tests.stats import assert_mean, assert_spread
 from vmtl_core.distributions import concatenate, widen
 
 
@@ -210,8 +211,9 @@ def test_the_own_posterior_is_exact(outputs: int) -> None:
             assert kl_divergence(found, exact) < 0.02 * kl_divergence(best_diagonal, exact)
 
 
-def test_every_divergence_of_a_model_by_hand() -> None:
-    """(4.4) the KL term of a model with full covariances, from torch's own KLs."""
+@pytest.mark.parametrize("divergence", ["jensen", "convex", "monte_carlo"])
+def test_every_divergence_of_a_model_by_hand(divergence: str) -> None:
+    """(4.2)-(4.4) the KL term of a model with full covariances, from torch's own KLs."""
     torch.manual_seed(0)
     model = vmtl.MultiTaskELBO(
         vmtl.LinearGaussian(),
@@ -220,25 +222,41 @@ def test_every_divergence_of_a_model_by_hand() -> None:
         task_sizes=[4, 4, 4],
         transfer="learned",
         temperature=math.inf,
+        divergence=divergence,
+        divergence_samples=100,
     )
     x, y, task = torch.randn(12, 2), torch.randn(12), torch.arange(12) % 3
-    found = model(x, y, task).kl_weights
-    q, own = correlated(model.q_weights()), correlated(model.source_weights())
-    assert model.prior.base is not None
-    base, width = model.prior.base(), model.prior.width()
-    assert width is not None
+    repeats = 100 if divergence == "monte_carlo" else 1
+    found = torch.stack([model(x, y, task).kl_weights.detach() for _ in range(repeats)])
     for t in range(3):
-        mine = MultivariateNormal(q.loc[t], scale_tril=q.scale_tril[t])
+        mine, parts = receiver_and_components(model, t)
+        log_alpha = torch.full((3,), -math.log(3.0))
+        if divergence == "monte_carlo":
+            w = mine.sample((100_000,))
+            log_p = torch.stack([part.log_prob(w) for part in parts], -1)
+            each = mine.log_prob(w) - (log_alpha + log_p).logsumexp(-1)
+            error = (each.std() / len(w) ** 0.5).item()
+            assert_mean(found[:, t], each.mean(), rounding=6 * error)
+            assert_spread(found[:, t], found[:, t].mean(), each.std() / 100**0.5)
+            continue
+        kl = torch.stack([kl_divergence(mine, part) for part in parts])
+        jensen = -(log_alpha - kl).logsumexp(0)
+        torch.testing.assert_close(found[0, t], jensen if divergence == "jensen" else kl.mean())
+
+
+def receiver_and_components(
+    model: vmtl.MultiTaskELBO, t: int
+) -> tuple[MultivariateNormal, list[MultivariateNormal]]:
+    """q(w_t|D_t); the widened own-data posteriors of the others and the base prior."""
+    with torch.no_grad():
+        q, own = correlated(model.q_weights()), correlated(model.source_weights())
+        assert model.prior.base is not None
+        base, width = model.prior.base(), model.prior.width()
+        assert width is not None
         parts = [
             MultivariateNormal(own.loc[k], own.covariance_matrix[k] + torch.diag(width**2))
             for k in range(3)
             if k != t
         ]
         parts.append(MultivariateNormal(base.mean[0], torch.diag(base.variance[0])))
-        kl = torch.stack([kl_divergence(mine, part) for part in parts])
-        log_alpha = torch.full((3,), -math.log(3.0))
-        torch.testing.assert_close(found[t], -(log_alpha - kl).logsumexp(0))
-    sampled = vmtl.kl_to_mixture(
-        q, model.prior.components(own), model.prior.mixing.log_probabilities(), "monte_carlo"
-    )
-    assert sampled.shape == (3,)
+        return MultivariateNormal(q.loc[t], scale_tril=q.scale_tril[t]), parts

@@ -17,7 +17,7 @@ from torch.distributions import (
 )
 
 import vmtl_core as vmtl
-from tests.stats import assert_mean, integral, line, plane
+from tests.stats import assert_mean, assert_spread, integral, line, plane
 from vmtl_core import divergences
 
 HALF = [0.5, 0.5]
@@ -50,6 +50,18 @@ def kl_by_quadrature(q: Distribution, components: Distribution, log_weights: Ten
     return integral(integrand)
 
 
+def spread_by_quadrature(q: Distribution, components: Distribution, log_weights: Tensor) -> Tensor:
+    """Standard deviation under q of log q - log sum_k a_k p_k, for batch shape (A,)."""
+    kl = kl_by_quadrature(q, components, log_weights)
+
+    def integrand(points: Tensor) -> Tensor:
+        log_q = q.log_prob(points[:, None])
+        log_p = (log_weights + components.log_prob(points[:, None, None])).logsumexp(-1)
+        return torch.where(log_q > -700, log_q.exp() * (log_q - log_p - kl).square(), 0.0)
+
+    return integral(integrand).sqrt()
+
+
 def estimates(q, components, log_weights, times: int = 40, samples: int = 2000, **options):
     """Independent sampled estimates, (times, A)."""
     return torch.stack(
@@ -77,9 +89,17 @@ def test_the_values_of_the_textbook_case() -> None:
 
 @every_case
 def test_monte_carlo_is_unbiased(case) -> None:
-    """(4.2) the mean of sampled estimates is the KL to the mixture, (4.1), by quadrature."""
+    """(4.2) the mean of sampled estimates is the KL to the mixture, (4.1), by quadrature, and their
+    spread is that of S draws.
+    """
     q, p, log_weights = parts(case)
-    assert_mean(estimates(q, p, log_weights), kl_by_quadrature(q, p, log_weights), 1e-9)
+    found, exact = estimates(q, p, log_weights, 100, 500), kl_by_quadrature(q, p, log_weights)
+    assert_mean(found, exact, 1e-9)
+    spread = spread_by_quadrature(q, p, log_weights)
+    if spread > 1e-6:
+        assert_spread(found, exact, spread / 500**0.5)
+    else:
+        assert (found - exact).abs().max() < 1e-9
 
 
 @every_case

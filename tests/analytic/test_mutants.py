@@ -45,7 +45,8 @@ def test_wrong_formula_is_rejected(mutant: Mutant, monkeypatch: pytest.MonkeyPat
     assert not accepted, f"{accepted} accept the wrong formula “{mutant.name}”"
 
 
-def test_the_list_is_in_order() -> None:
+def test_every_mutant_has_a_name_and_a_test() -> None:
+    """And no two have the same name, under which they are reported."""
     names = [mutant.name for mutant in MUTANTS]
     assert len(set(names)) == len(names)
     assert all(mutant.tests and mutant.patches for mutant in MUTANTS)

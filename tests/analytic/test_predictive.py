@@ -199,14 +199,12 @@ def test_conjugate_linear_gaussian(sources: str) -> None:
     torch.testing.assert_close(p.mean, mean)
     torch.testing.assert_close(p.variance, variance)
     sampled = a_model(weights, Same(likelihood), sources=sources)  # not one of ours
-    values, means = [], []
-    for _ in range(100):
-        p = vmtl.predictive(sampled, x, task, weight_samples=1000)
-        values.append(p.log_prob(y).exp())
-        means.append(p.mean)
-        torch.testing.assert_close(p.variance, variance, rtol=0.4, atol=0)
-    assert_mean(torch.stack(values), exact.log_prob(y).exp())
-    assert_mean(torch.stack(means), mean)
+    several = [vmtl.predictive(sampled, x, task, weight_samples=1000) for _ in range(100)]
+    # M draws leave out 1 / M of the variance of x.w, an exact predictive nothing
+    rounding = ((variance - 0.36) / 1000).max().item()
+    assert_mean(torch.stack([p.log_prob(y).exp() for p in several]), exact.log_prob(y).exp())
+    assert_mean(torch.stack([p.mean for p in several]), mean)
+    assert_mean(torch.stack([p.variance for p in several]), variance, rounding)
 
 
 class Same(nn.Module):

@@ -333,15 +333,26 @@ def test_dtypes(dtype: torch.dtype, latents: bool) -> None:
 
 
 def test_float32_and_float64_agree() -> None:
+    """Posteriors far from their start and from each other: the same KLs and densities."""
     double = build(True)
-    single = deepcopy(double).float()
     with torch.no_grad():
-        terms = [
-            (m.posteriors.q_weights().mean, vmtl.pairwise_kl(m.q_weights(), m.q_weights()))
-            for m in (double, single)
-        ]
-    for a, b in zip(*terms, strict=True):
-        torch.testing.assert_close(a.float(), b)
+        for parameter in double.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    single = deepcopy(double).float()
+    x = table()[0]
+    for a, b in zip(*(compared(m, x) for m in (double, single)), strict=True):
+        assert (a.dtype, b.dtype) == (torch.float64, torch.float32)
+        assert a.abs().max() > 0.1
+        torch.testing.assert_close(a.float(), b, rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def compared(model: vmtl.MultiTaskELBO, x: Tensor) -> list[Tensor]:
+    """What a model says, without draws."""
+    q, latents = model.q_weights(), model.posteriors.latents
+    z = latents(x.to(q.mean.dtype))
+    kl = vmtl.pairwise_kl(q, q)
+    return [q.mean, q.stddev, kl, z.mean, z.stddev, model.weights_prior().mean, model.alpha()]
 
 
 def test_integer_targets_and_inputs() -> None:
