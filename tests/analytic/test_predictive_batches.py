@@ -11,7 +11,7 @@ import vmtl_core as vmtl
 from tests.analytic.points import averaged
 from tests.analytic.test_elbo import a_model, scattered_encoder, scattered_weights
 from tests.stats import assert_mean
-from vmtl_core import questions
+from vmtl_core import joint_draws, questions
 from vmtl_core.predictive_rows import Rebuilt
 
 ROWS = 23
@@ -97,7 +97,7 @@ def test_batches_of_latents_give_the_same_numbers_twice(monkeypatch: pytest.Monk
 def test_joint_draws_of_batches(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """(6.1) rows in different batches share their task's w: as in the whole."""
     _, batches = whole_and_batches(MODELS[name](), monkeypatch, 120 if name in EXACT else 500)
-    monkeypatch.setattr(questions, "NUMBERS", 20_000)
+    monkeypatch.setattr(joint_draws, "NUMBERS", 20_000)
     draws = batches.sample((20_000,)).double()
     assert draws.shape == (20_000, ROWS)
     if name in ("numbers", "a function"):
