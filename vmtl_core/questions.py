@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
@@ -87,7 +87,7 @@ class Questions:
             return
         if self.lazy:
             seed = int(torch.randint(2**62, ()).item())
-            self.seeds = {id(part): seed + i for i, part in enumerate(self.parts)}
+            self.parts = [replace(part, seed=seed + i) for i, part in enumerate(self.parts)]
         else:
             self.z = self._encoded(torch.arange(len(self.ids), device=self.ids.device))
 
@@ -161,7 +161,7 @@ class Questions:
             return self.inputs(part.rows)
         if self.z is not None:
             return self.z[:, :, part.rows]
-        with forked(self.seeds[id(part)], self.x.device):
+        with forked(part.seed, self.x.device):
             return self._encoded(part.rows)
 
     def _encoded(self, rows: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Many rows are answered batch by batch, with the same numbers as all at once."""
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -83,6 +84,7 @@ def test_batches_of_latents_give_the_same_numbers_twice(monkeypatch: pytest.Monk
     model = a_model(scattered_weights(3, 2), latents=scattered_encoder(3))
     whole, batches = whole_and_batches(model, monkeypatch, 1000)
     assert torch.equal(batches.mean, batches.mean)
+    assert torch.equal(deepcopy(batches).mean, batches.mean)
     assert torch.equal(batches.log_prob(Y), batches.log_prob(Y))
     state = torch.get_rng_state()
     assert (batches.variance > 0).all()
