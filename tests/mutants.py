@@ -42,10 +42,10 @@ from vmtl_core import (
     priors,
     weight_draws,
 )
+from vmtl_core.answers import Predictive
 from vmtl_core.distributions import detach, gaussian, map_parameters
 from vmtl_core.elbo import ELBOTerms, MultiTaskELBO
 from vmtl_core.mixing import GumbelSoftmaxMixing
-from vmtl_core.mixtures import Predictive
 from vmtl_core.posteriors import (
     SMALLEST_SCALE,
     AmortizedWeights,
@@ -1146,7 +1146,7 @@ MUTANTS = [
     ),
     mutant(
         "w drawn anew for every row",
-        {"vmtl_core.mixtures:Predictive.sample": every_row_alone},
+        {"vmtl_core.answers:Predictive.sample": every_row_alone},
         (test_joint_draws.test_totals_of_a_task, {"sources": "own"}),
         test_joint_draws.test_totals_of_a_task_from_samples,
         test_joint_draws.test_latents_are_drawn_for_each_row,
@@ -1154,7 +1154,7 @@ MUTANTS = [
     ),
     mutant(
         "draws from one point of the hyperparameters",
-        {"vmtl_core.questions:Questions._point": first_point},
+        {"vmtl_core.joint_draws:JointDraws._point": first_point},
         test_joint_draws.test_all_tasks_share_the_point,
         (test_joint_draws.test_columns_of_numbers, {"columns": 2}),
     ),

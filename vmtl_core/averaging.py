@@ -107,7 +107,7 @@ def average(ascent: Ascent, seed: int) -> Averaged:
     widths = _draw_widths(ascent, count, seed + 2)
     points = []
     for k in range(count):
-        here = chosen[torch.tensor([k])]
+        here = chosen.take(torch.tensor([k]))
         there = _own_at(problem, own, here)
         width = None if widths is None else widths[k]
         points.append(_point(there, ascent, here, width))

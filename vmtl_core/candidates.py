@@ -60,4 +60,4 @@ def _closest(rows: Tensor, loc: Tensor, variance: Tensor, pool: Tensor, neighbou
     twice = torch.zeros_like(distance, dtype=torch.bool)
     twice[:, 1:] = pool[:, 1:] == pool[:, :-1]
     distance = distance.masked_fill(twice | (pool == rows[:, None]), torch.inf)
-    return pool.gather(1, distance.argsort(1, stable=True)[:, :neighbours])
+    return pool.gather(1, distance.argsort(dim=1, stable=True)[:, :neighbours])

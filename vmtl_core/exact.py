@@ -5,15 +5,9 @@ from torch import Size, Tensor
 from torch.distributions import Bernoulli, Independent, Normal, constraints
 
 from vmtl_core._checks import require
+from vmtl_core.answers import NUMBERS, Predictive, Sampler, Uncertainty, levels
 from vmtl_core.cdf import counted
-from vmtl_core.mixtures import (
-    NUMBERS,
-    Predictive,
-    PredictiveMixture,
-    Sampler,
-    Uncertainty,
-    levels,
-)
+from vmtl_core.mixtures import PredictiveMixture
 from vmtl_core.quadrature import normal_nodes, poisson_below, poisson_log_mass
 
 

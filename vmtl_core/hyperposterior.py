@@ -42,8 +42,9 @@ class Hyperdraws(NamedTuple):
     mean_root: Tensor
     """Root R of its covariance R R', (S, P, D, D)."""
 
-    def __getitem__(self, index: Tensor) -> Hyperdraws:  # type: ignore[override]
-        return Hyperdraws(*(t[index] for t in tuple(self)))
+    def take(self, index: Tensor) -> Hyperdraws:
+        """Some of the draws."""
+        return Hyperdraws(*(t[index] for t in self))
 
     @property
     def effective(self) -> float:
@@ -205,5 +206,5 @@ def resample(draws: Hyperdraws, points: int) -> Hyperdraws:
     order = key.argsort()
     edges = draws.log_weights[order].exp().cumsum(0)
     ticks = (torch.arange(points, dtype=edges.dtype, device=edges.device) + 0.5) / points
-    chosen = draws[order[torch.searchsorted(edges, ticks * edges[-1])]]
+    chosen = draws.take(order[torch.searchsorted(edges, ticks * edges[-1])])
     return chosen._replace(log_weights=torch.full_like(ticks, -math.log(points)))

@@ -38,6 +38,8 @@ class Part:
     """Whether they are of unseen tasks."""
     exact: bool
     """Whether the predictive is exact, not sampled."""
+    seed: int = 0
+    """Of its rows' latents, where they are drawn whenever they are needed."""
 
     def split(self, size: int) -> list[Part]:
         """The same in pieces of at most `size` rows."""

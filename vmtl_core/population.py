@@ -198,9 +198,9 @@ class Expansion:
     def _settle(
         self, log_scale: Tensor, prior: tuple[Tensor, Tensor], tolerance: float, most: int
     ) -> None:
-        site, elbo, wanted = self.other, None, None
-        proposed = site
-        assert site is not None
+        assert self.other is not None
+        site = proposed = wanted = self.other
+        elbo: Tensor | None = None
         for _ in range(most):
             whole = self.table.site(log_scale, proposed)
             found = update(whole.precision, whole.natural, *prior)

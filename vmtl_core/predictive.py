@@ -6,9 +6,10 @@ from torch import Generator, Tensor
 from vmtl_core._checks import long_format, positive_int, require, table
 from vmtl_core._modes import evaluating
 from vmtl_core._random import seeded
+from vmtl_core.answers import Predictive, Uncertainty
 from vmtl_core.bundle import as_rows
 from vmtl_core.elbo import MultiTaskELBO
-from vmtl_core.mixtures import Predictive, PredictiveMixture, Uncertainty
+from vmtl_core.mixtures import PredictiveMixture
 from vmtl_core.predictive_rows import PredictiveRows
 from vmtl_core.questions import Questions
 
@@ -82,7 +83,7 @@ def predictive(
         ...     task_sizes=[4, 4],
         ... )
         >>> x, task = torch.ones(2, 1), torch.tensor([0, 1])
-        >>> vmtl.predictive(model, x, task).variance  # 3^2 + 2^2
+        >>> predictive(model, x, task).variance  # 3^2 + 2^2
         tensor([13., 13.])
     """
     positive_int("weight_samples", weight_samples)

@@ -7,7 +7,7 @@ import torch
 from torch import Size, Tensor
 
 from vmtl_core._checks import require
-from vmtl_core.mixtures import Predictive, Sampler, Uncertainty, as_values
+from vmtl_core.answers import Predictive, Sampler, Uncertainty, as_values
 
 
 class Rebuilt(Sequence[Predictive]):

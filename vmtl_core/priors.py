@@ -217,8 +217,8 @@ class WeightsPrior(nn.Module):
         else:
             sources = units.to_standard(sources)
             if width is not None:
-                relaxed = self.stationary and base is not None
-                sources = relax(sources, base, width) if relaxed else widen(sources, width)
+                stationary = self.stationary and base is not None
+                sources = relax(sources, base, width) if stationary else widen(sources, width)  # type: ignore[arg-type]
         every = units.to_data(sources if base is None else concatenate([sources, base]))
         rows = self.mixing.columns()
         return every if rows is None else map_parameters(every, lambda t: t[rows])

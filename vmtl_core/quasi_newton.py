@@ -37,21 +37,22 @@ def maximise(
         history_size=20,
         line_search_fn="strong_wolfe",
     )
-    best = [torch.inf, [p.detach().clone() for p in parameters]]
+    lowest, best = torch.inf, [p.detach().clone() for p in parameters]
 
     def closure() -> float:
+        nonlocal lowest, best
         optimiser.zero_grad()
         loss = -objective()
         value = float(loss.detach())
-        if value < best[0]:
-            best[0], best[1] = value, [p.detach().clone() for p in parameters]
+        if value < lowest:
+            lowest, best = value, [p.detach().clone() for p in parameters]
         loss.backward(inputs=list(parameters))
         return value
 
     optimiser.step(closure)
     with torch.no_grad():
-        for p, found in zip(parameters, best[1], strict=True):
+        for p, found in zip(parameters, best, strict=True):
             p.requires_grad_(False)
             p.copy_(found)
     ended = optimiser.state[parameters[0]]["n_iter"] < iterations
-    return -best[0], ended
+    return -lowest, ended

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
 from torch import Size, Tensor
-from torch.distributions import Distribution, Independent, Normal
 
 from vmtl_core._modes import evaluating
 from vmtl_core._random import forked
+from vmtl_core.answers import NUMBERS, Predictive, Sampler
 from vmtl_core.bundle import rsample
 from vmtl_core.elbo import MultiTaskELBO
 from vmtl_core.exact import (
@@ -19,14 +19,14 @@ from vmtl_core.exact import (
     bernoulli_predictive,
     predictor,
 )
-from vmtl_core.likelihoods import LinearBernoulli, LinearGaussian, _evaluate, linear
-from vmtl_core.mixtures import NUMBERS, Predictive, PredictiveMixture, Sampler
+from vmtl_core.joint_draws import JointDraws
+from vmtl_core.likelihoods import LinearBernoulli, LinearGaussian, _evaluate
+from vmtl_core.mixtures import PredictiveMixture
 from vmtl_core.parts import EXACT, LINEAR, Part, parts, with_points
 from vmtl_core.predictive_rows import PredictiveRows, Rebuilt
 from vmtl_core.weight_draws import (
     Gaussians,
     WeightSamples,
-    event_of,
     gaussians,
     weight_samples,
 )
@@ -87,7 +87,7 @@ class Questions:
             return
         if self.lazy:
             seed = int(torch.randint(2**62, ()).item())
-            self.seeds = {id(part): seed + i for i, part in enumerate(self.parts)}
+            self.parts = [replace(part, seed=seed + i) for i, part in enumerate(self.parts)]
         else:
             self.z = self._encoded(torch.arange(len(self.ids), device=self.ids.device))
 
@@ -110,7 +110,7 @@ class Questions:
                 w = self.gaussians.loc.new_zeros((1, 1, 1) + self.event_shape)
                 _evaluate(
                     part.likelihood,
-                    self._inputs(part.rows[:1]),
+                    self.inputs(part.rows[:1]),
                     w,
                     part.name,
                     torch.zeros_like(part.rows[:1]),
@@ -122,19 +122,21 @@ class Questions:
             return self._marginal(self.parts[0])
         make = [partial(self._marginal, part) for part in self.parts]
         found = Rebuilt(make) if self.lazy else [one() for one in make]
-        return PredictiveRows([part.rows for part in self.parts], found, self.sample)
+        return PredictiveRows(
+            [part.rows for part in self.parts], found, JointDraws(self, self.parts)
+        )
 
     @torch.no_grad()
     def _marginal(self, part: Part) -> Predictive:
         """Every row's own predictive."""
-        sampler = self.sample if len(self.parts) == 1 else partial(self.sample, only=part)
+        sampler = JointDraws(self, [part])
         if part.exact:
             return self._exact(part, sampler)
         assert self.samples is not None
         with evaluating(self.model.posteriors):
             w = self.samples.w[:, self.task[part.rows]].unsqueeze(0)
             dist = _evaluate(
-                part.likelihood, self._latents(part), w, part.name, self.task[part.rows]
+                part.likelihood, self.latents(part), w, part.name, self.task[part.rows]
             )
         return PredictiveMixture(dist, sampler=sampler)
 
@@ -143,7 +145,7 @@ class Questions:
         found = self.gaussians.unseen() if part.unseen else self.gaussians
         place = self.task[part.rows]
         place = torch.zeros_like(place) if part.unseen else place
-        x = self._inputs(part.rows)[0, 0]
+        x = self.inputs(part.rows)[0, 0]
         mean, spread = predictor(x, place, found.loc, found.scale_tril)
         vector = len(self.event_shape) == 1
         if vector:
@@ -156,85 +158,21 @@ class Questions:
             return bernoulli_predictive(mean, spread, found.log_weights, sampler)
         return PoissonPredictive(mean, spread, found.log_weights, sampler)
 
-    def _inputs(self, rows: Tensor) -> Tensor:
+    def inputs(self, rows: Tensor) -> Tensor:
         """z = x, (1, 1, n, ...), of the weights' dtype."""
         like = self.gaussians.loc if self.samples is None else self.samples.w  # type: ignore[union-attr]
         return self.x[rows].to(like.dtype)[None, None]
 
-    def _latents(self, part: Part) -> Tensor:
+    def latents(self, part: Part) -> Tensor:
         """Draws of the latents of a part's rows, (L, 1, n, ...), the same at every call."""
         if self.model.posteriors.latents is None:
-            return self._inputs(part.rows)
+            return self.inputs(part.rows)
         if self.z is not None:
             return self.z[:, :, part.rows]
-        with forked(self.seeds[id(part)], self.x.device):
+        with forked(part.seed, self.x.device):
             return self._encoded(part.rows)
 
     def _encoded(self, rows: Tensor) -> Tensor:
         q, _ = self.model.posteriors.encode(self.x[rows], self.task[rows])
         assert q is not None
         return rsample(q, self.latent_samples, "latents").unsqueeze(1)
-
-    @torch.no_grad()
-    def sample(self, shape: Size, only: Part | None = None) -> Tensor:
-        """Joint draws of y, (*shape, N, *event): one w for each task and draw.
-
-        Of all rows in their order, or of one part's.
-        """
-        wanted = self.parts if only is None else [only]
-        size = len(self.group_task) * self.event_shape.numel()
-        size *= self.event_shape[0] if self.gaussians is not None else 1
-        draws = torch.arange(shape.numel()).split(max(1, NUMBERS // size))
-        with evaluating(self.model.posteriors):
-            y = torch.cat([self._draws(len(some), wanted) for some in draws])
-        return y.reshape(shape + y.shape[1:])
-
-    def _draws(self, count: int, wanted: list[Part]) -> Tensor:
-        """`count` joint draws of some parts, (S, N, *event)."""
-        point = self._point(count)
-        w: dict[bool, Tensor] = {}
-        if self.gaussians is not None:
-            w[True] = event_of(self.gaussians.draw(point, self.group_task), self.event_shape)
-        if self.samples is not None:
-            w[False] = self.samples.draw(point, self.group_task)
-        y = [self._given(part, point, w[part.exact]) for part in wanted]
-        if len({one.dtype for one in y}) > 1:  # numbers beside labels
-            y = [one.to(next(iter(w.values()))) for one in y]
-        order = torch.cat([part.rows for part in wanted]).argsort()
-        return torch.cat(y, 1).index_select(1, order)
-
-    def _point(self, count: int) -> Tensor:
-        """Which point of the hyperparameters each draw has, (S,)."""
-        if self.gaussians is not None:
-            return self.gaussians.log_weights.exp().multinomial(count, True)
-        assert self.samples is not None
-        return self.samples.counts.float().multinomial(count, True)
-
-    def _given(self, part: Part, point: Tensor, w: Tensor) -> Tensor:
-        """y of a part's rows given w of every draw and task present: (S, n, *event)."""
-        z, group = self._latents(part), self.group[part.rows]
-        numbers = len(w) * (self.event_shape.numel() + z[0, 0, 0].numel())
-        y = []
-        for at in torch.arange(len(group), device=group.device).split(max(1, NUMBERS // numbers)):
-            some, each = z[:, :, at], w[:, group[at]]
-            if len(z) > 1:  # a draw's z for each row: pairs, not a grid
-                pick = torch.randint(len(z), (len(w), len(at)), device=z.device)
-                some = some[pick, 0, torch.arange(len(at), device=z.device)].flatten(0, 1)[None]
-                each = each.flatten(0, 1)[None]
-            dist = self._law(
-                part, some if len(z) == 1 else some[None], each[None], point, group[at]
-            )
-            y.append(dist.sample().reshape((len(w), len(at)) + dist.event_shape))
-        return torch.cat(y, 1)
-
-    def _law(self, part: Part, z: Tensor, w: Tensor, point: Tensor, group: Tensor) -> Distribution:
-        """p(y|z, w), the noise of exact parts that of the draw's point."""
-        if not part.exact or not isinstance(part.likelihood, LinearGaussian):
-            return _evaluate(part.likelihood, z, w, part.name, self.group_task[group])
-        assert self.gaussians is not None
-        assert self.gaussians.noise is not None
-        mean = linear(z, w)
-        noise = self.gaussians.noise[point[:, None], self.group_task[group]]
-        noise = noise.view((1,) + noise.shape + (1,) * (mean.ndim - 3)).expand_as(mean)
-        normal = Normal(mean, noise, validate_args=False)
-        return Independent(normal, 1, validate_args=False) if mean.ndim > 3 else normal

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from vmtl_core._rows import place_in_task, rows_per_task
-from vmtl_core.evidence import Gaussians, times
+from vmtl_core.evidence import Gaussians
 from vmtl_core.likelihoods import LinearGaussian
 
-CHUNK = 2**22
-"""Numbers in a block of rows' outer products."""
+CHUNK, WASTE = 2**22, 4
+"""Numbers in a block of rows' outer products; how many times the rows padding may make of them."""
 
 
 class Site(NamedTuple):
@@ -77,7 +77,7 @@ class Table:
 
     def _moments(self, x: Tensor, y: Tensor, task: Tensor) -> None:
         y = y.unsqueeze(-1) if y.ndim == 1 else y
-        self.gram = outer_sums(x, x.new_ones(len(x), 1), task, self.tasks)
+        self.gram = Rows(x, task, self.tasks).outer_sums(x.new_ones(len(x), 1))
         cross = x.unsqueeze(1) * y.unsqueeze(-1)
         shape = (self.tasks, self.columns, self.size)
         self.cross = x.new_zeros(shape).index_add_(0, task, cross.expand(-1, *shape[1:]))
@@ -126,13 +126,12 @@ class Part(NamedTuple):
     """The rows of tasks with one kind of likelihood that isn't Gaussian."""
 
     likelihood: Any
-    x: Tensor
+    rows: Rows
     y: Tensor
-    task: Tensor
 
     def moments(self, q: Gaussians, shift: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance of the rows' predictors, each (B, P)."""
-        mean, variance = predictors(q, self.x, self.task)
+        mean, variance = self.rows.predictors(q)
         return mean + shift, variance
 
     def expected(self, mean: Tensor, variance: Tensor) -> Tensor:
@@ -144,7 +143,7 @@ class Part(NamedTuple):
     def log_likelihood(self, q: Gaussians, tasks: int, shift: Tensor) -> Tensor:
         """Sum over each task's rows, (T,)."""
         rows = self.expected(*self.moments(q, shift))
-        return rows.new_zeros(tasks).index_add_(0, self.task, rows)
+        return rows.new_zeros(tasks).index_add_(0, self.rows.task, rows)
 
     def expand(self, q: Gaussians, tasks: int, shift: Tensor) -> Site:
         """See `Table.expand`."""
@@ -155,10 +154,10 @@ class Part(NamedTuple):
             slope, half = torch.autograd.grad(rows.sum(), (mean, variance))
         curvature = (-2 * half).clamp_min(0.0)
         mean = mean.detach() - shift
-        precision = outer_sums(self.x, curvature, self.task, tasks)
-        pull = (slope + curvature * mean).unsqueeze(-1) * self.x.unsqueeze(1)
-        natural = pull.new_zeros(tasks, *pull.shape[1:]).index_add_(0, self.task, pull)
-        value = rows.new_zeros(tasks).index_add_(0, self.task, rows.detach())
+        precision = self.rows.outer_sums(curvature)
+        pull = (slope + curvature * mean).unsqueeze(-1) * self.rows.x.unsqueeze(1)
+        natural = pull.new_zeros(tasks, *pull.shape[1:]).index_add_(0, self.rows.task, pull)
+        value = rows.new_zeros(tasks).index_add_(0, self.rows.task, rows.detach())
         site = Site(precision, natural, torch.zeros_like(value))
         return site._replace(constant=value - site.expected(q))
 
@@ -174,34 +173,56 @@ def _by_kind(x: Tensor, y: Tensor, task: Tensor, likelihoods: list[Any], tasks: 
     for kind, one in kinds.items():
         members = torch.tensor([type(other) is kind for other in likelihoods], device=x.device)
         rows = members[task]
-        parts.append(Part(one, x[rows], y[rows].to(x), task[rows]))
+        parts.append(Part(one, Rows(x[rows], task[rows], tasks), y[rows].to(x)))
     return parts
 
 
-def outer_sums(x: Tensor, weight: Tensor, task: Tensor, tasks: int) -> Tensor:
-    """Sum over each task's rows of weight x x', (T, P, D, D), for weights (B, P).
+class Rows:
+    """The rows of a design by task: padded to one block where that wastes little, else in chunks.
 
-    Blocks of rows, so that memory does not grow with the table.
+    Args:
+        x: (B, D); task: ids, (B,); tasks: T.
     """
-    (rows, size), columns = x.shape, weight.shape[1]
-    total = x.new_zeros(tasks, columns, size, size)
-    step = max(1, CHUNK // (columns * size * size))
-    for start in range(0, rows, step):
-        part = slice(start, start + step)
-        outer = x[part, :, None] * x[part, None, :]
-        total.index_add_(0, task[part], weight[part, :, None, None] * outer.unsqueeze(1))
-    return total
 
+    def __init__(self, x: Tensor, task: Tensor, tasks: int):
+        self.x, self.task, self.tasks = x, task, tasks
+        self.place = place_in_task(task, tasks)
+        most = int(self.place.max()) + 1 if len(task) else 1
+        self.padded: Tensor | None = None
+        if tasks * most <= WASTE * len(task) + tasks:
+            self.padded = x.new_zeros(tasks, most, x.shape[1])
+            self.padded[task, self.place] = x
 
-def predictors(q: Gaussians, x: Tensor, task: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance of x'w_t for every row and column, each (B, P)."""
-    tasks, size = len(q.loc), x.shape[1]
-    place = place_in_task(task, tasks)
-    padded = x.new_zeros(tasks, int(place.max()) + 1 if len(place) else 1, size)
-    padded[task, place] = x
-    mean = padded @ q.loc.mT
-    spread = ((padded.unsqueeze(1) @ q.covariance) * padded.unsqueeze(1)).sum(-1).mT
-    return mean[task, place], spread[task, place].clamp_min(0.0)
+    def predictors(self, q: Gaussians) -> tuple[Tensor, Tensor]:
+        """Mean and variance of x'w_t for every row and column, each (B, P)."""
+        if self.padded is None:
+            parts = [self._block(q, rows) for rows in self._blocks(q.loc[0].numel())]
+            mean, variance = (torch.cat(one) for one in zip(*parts, strict=True))
+        else:
+            wide = self.padded.unsqueeze(1)
+            mean = (self.padded @ q.loc.mT)[self.task, self.place]
+            variance = ((wide @ q.covariance) * wide).sum(-1).mT[self.task, self.place]
+        return mean, variance.clamp_min(0.0)
 
+    def _block(self, q: Gaussians, rows: Tensor) -> tuple[Tensor, Tensor]:
+        x, task = self.x[rows], self.task[rows]
+        mean = torch.einsum("bd,bpd->bp", x, q.loc[task])
+        return mean, torch.einsum("bd,bpde,be->bp", x, q.covariance[task], x)
 
-__all__ = ["Gaussians", "Part", "Site", "Table", "outer_sums", "predictors", "times"]
+    def _blocks(self, numbers: int) -> tuple[Tensor, ...]:
+        size = max(1, CHUNK // (numbers * self.x.shape[1]))
+        return torch.arange(len(self.x), device=self.x.device).split(size)
+
+    def outer_sums(self, weight: Tensor) -> Tensor:
+        """Sum over each task's rows of weight x x', (T, P, D, D), for weights (B, P)."""
+        columns, size = weight.shape[1], self.x.shape[1]
+        if self.padded is not None:
+            wide = weight.new_zeros(*self.padded.shape[:2], columns)
+            wide[self.task, self.place] = weight
+            scaled = wide.mT.unsqueeze(-1) * self.padded.unsqueeze(1)
+            return scaled.mT @ self.padded.unsqueeze(1)
+        total = self.x.new_zeros(self.tasks, columns, size, size)
+        for rows in self._blocks(columns * size):
+            outer = self.x[rows, :, None] * self.x[rows, None, :]
+            total.index_add_(0, self.task[rows], weight[rows, :, None, None] * outer.unsqueeze(1))
+        return total

@@ -109,7 +109,7 @@ def weight_samples(
 ) -> WeightSamples:
     """M samples of w, over the K points in proportion to their weights."""
     q = model.q_weights()
-    if points is None or len(points.log_weights) == 1:
+    if points is None or getattr(model, "average", None) is None:
         laws, counts = [q], torch.tensor([samples])
     else:
         pairs = zip(points.loc, points.scale_tril, strict=True)
@@ -117,7 +117,7 @@ def weight_samples(
         counts = in_proportion(points.log_weights.softmax(0), samples)
     w = _side_by_side(laws, counts, "weights")
     if unseen:
-        found = None if points is None or len(laws) == 1 else _unseen_gaussians(model, points)
+        found = None if laws == [q] or points is None else _unseen_gaussians(model, points)
         new = (
             _unseen_laws(model)
             if found is None

@@ -1,5 +1,6 @@
 """Many rows are answered batch by batch, with the same numbers as all at once."""
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import vmtl_core as vmtl
 from tests.analytic.points import averaged
 from tests.analytic.test_elbo import a_model, scattered_encoder, scattered_weights
 from tests.stats import assert_mean
-from vmtl_core import questions
+from vmtl_core import joint_draws, questions
 from vmtl_core.predictive_rows import Rebuilt
 
 ROWS = 23
@@ -83,6 +84,7 @@ def test_batches_of_latents_give_the_same_numbers_twice(monkeypatch: pytest.Monk
     model = a_model(scattered_weights(3, 2), latents=scattered_encoder(3))
     whole, batches = whole_and_batches(model, monkeypatch, 1000)
     assert torch.equal(batches.mean, batches.mean)
+    assert torch.equal(deepcopy(batches).mean, batches.mean)
     assert torch.equal(batches.log_prob(Y), batches.log_prob(Y))
     state = torch.get_rng_state()
     assert (batches.variance > 0).all()
@@ -97,7 +99,7 @@ def test_batches_of_latents_give_the_same_numbers_twice(monkeypatch: pytest.Monk
 def test_joint_draws_of_batches(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """(6.1) rows in different batches share their task's w: as in the whole."""
     _, batches = whole_and_batches(MODELS[name](), monkeypatch, 120 if name in EXACT else 500)
-    monkeypatch.setattr(questions, "NUMBERS", 20_000)
+    monkeypatch.setattr(joint_draws, "NUMBERS", 20_000)
     draws = batches.sample((20_000,)).double()
     assert draws.shape == (20_000, ROWS)
     if name in ("numbers", "a function"):
