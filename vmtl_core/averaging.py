@@ -20,8 +20,9 @@ from vmtl_core.units import triangular
 SWEEPS = 2
 """Alternations of posteriors and responsibilities at each point, from those at the optimum."""
 FIELDS = ("loc", "scale_tril", "noise", "base_loc", "base_scale_tril")
-POINTS, MANY_TASKS, FEW_POINTS = 16, 1000, 4
-"""Points, and how many for more tasks than `MANY_TASKS`, whose hyperparameters are well known."""
+POINTS, FEW_POINTS, MANY_NUMBERS = 16, 4, 100_000
+"""Points, and how many where one has more numbers than that: tasks then tell the hyperparameters well,
+or there are too many for points to cover."""
 
 
 class Point(NamedTuple):
@@ -100,7 +101,7 @@ def average(ascent: Ascent, seed: int) -> Averaged:
         seed: of the draws.
     """
     problem, own = ascent.problem, ascent.own
-    many = problem.table.tasks > MANY_TASKS
+    many = own.site.precision.numel() > MANY_NUMBERS
     draws = draw_hyperparameters(problem.table, own, seed)
     chosen = resample(draws, FEW_POINTS if many else POINTS)
     count = len(chosen.log_weights)

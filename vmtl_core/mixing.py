@@ -105,7 +105,7 @@ class GumbelSoftmaxMixing(nn.Module):
         base_weight: its initial weight, between 0 and 1; the other tasks share the rest equally.
         neighbours: how many other tasks a row admits; None for all. Which ones, (T, neighbours),
             is `index`: the next ids until `fit` chooses; all below are then of shape
-            (T, neighbours), or one more with the base.
+            (T, neighbours), or one more with the base. The others' share goes to the base.
 
     Raises:
         ValueError: for fewer than two tasks, a `base` that is neither True nor False, or a
@@ -138,9 +138,10 @@ class GumbelSoftmaxMixing(nn.Module):
             neighbours = None if neighbours >= tasks - 1 else neighbours
         sources = tasks if neighbours is None else neighbours
         logits = torch.zeros(tasks, sources + base)
-        others = tasks - 1 if neighbours is None else neighbours
-        if base and others:
-            logits[:, -1] = math.log(base_weight / (1 - base_weight) * others)
+        if base:
+            each = (1 - base_weight) / (tasks - 1)
+            others = tasks - 1 if neighbours is None else neighbours
+            logits[:, -1] = math.log((1 - others * each) / each)
         self.register_buffer("start", logits.clone(), persistent=False)
         self.logits = nn.Parameter(logits)
         if neighbours is None:

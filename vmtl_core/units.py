@@ -127,7 +127,8 @@ def measure(x: Tensor, y: Tensor, likelihoods: list[Any], columns: int, centre: 
         likelihoods: one for every task, or one in all.
         columns: P.
         centre: whether a constant column may take the other columns' means (full covariances);
-            without one, or where this is False, inputs and target keep their zero.
+            without one, or where this is False, inputs and target keep their zero, and the
+            inputs share one unit, as pixels do: a column that is rarely on must not be blown up.
     """
     varies = x.amax(0) > x.amin(0)
     constant = ((~varies) & (x[0] != 0)).nonzero().flatten()
@@ -137,6 +138,8 @@ def measure(x: Tensor, y: Tensor, likelihoods: list[Any], columns: int, centre: 
         middle, value = x.mean(0), x[0, one]
         spread = torch.where(varies, x.std(0, correction=0), x[0].abs())
         middle = torch.where(varies, middle, 0.0)
+        inputs = int(varies.sum())
+        spread = torch.where(varies, spread * _crowd(inputs), spread)
         matrix = torch.diag(1 / _safe(spread))
         matrix[one] -= middle / _safe(spread) / value
         matrix[one, one] = 1 / value
@@ -144,7 +147,9 @@ def measure(x: Tensor, y: Tensor, likelihoods: list[Any], columns: int, centre: 
         offset = x.new_zeros(columns, x.shape[1])
         offset[:, one] = start
     else:
-        matrix = torch.diag(1 / _safe(x.square().mean(0).sqrt()))
+        size = x.square().mean(0)
+        common = size[size > 0].mean().sqrt() if bool((size > 0).any()) else x.new_ones(())
+        matrix = torch.eye(x.shape[1]).to(x) / (common * _crowd(int((size > 0).sum())))
         offset = x.new_zeros(columns, x.shape[1])
     scale = 1.0
     if gaussian_only:
@@ -152,6 +157,15 @@ def measure(x: Tensor, y: Tensor, likelihoods: list[Any], columns: int, centre: 
         about = y - y.mean(0) if centre and len(constant) else y
         scale = float(about.square().mean().sqrt()) or 1.0
     return Measured((scale * matrix).expand(columns, -1, -1).clone(), offset, scale)
+
+
+LENGTH = 3.0
+"""The root mean square length of a row of standard inputs, where there are more than its square."""
+
+
+def _crowd(inputs: int) -> float:
+    """By how much inputs shrink so that the prior of a predictor doesn't grow with their number."""
+    return max(1.0, inputs**0.5 / LENGTH)
 
 
 def _safe(spread: Tensor) -> Tensor:
