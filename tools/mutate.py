@@ -151,7 +151,7 @@ class Runner:
     def __init__(self, tests: list[str], timeout: float):
         self.tests, self.timeout = tests, timeout
         self.killers: dict[str, Counter[str]] = {}
-        for name in ("torch", "pytest", "scipy.stats"):  # once, not for each mutant
+        for name in ("torch", "pytest", "scipy.stats", "hypothesis"):  # once, not for each mutant
             __import__(name)
 
     def check(self) -> None:
@@ -218,6 +218,7 @@ def run_tests(folder: Path, tests: list[str]) -> None:
     import pytest
 
     os.setsid()
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # the core's tests need none
     os.chdir(folder)
     sys.path[:0] = [str(folder)]
     os.environ["PYTHONPATH"] = str(folder)
@@ -231,7 +232,8 @@ def run_tests(folder: Path, tests: list[str]) -> None:
         pytest_runtest_logreport = staticmethod(note)
         pytest_collectreport = staticmethod(note)
 
-    options = ["-x", "-q", "-p", "no:cacheprovider", "-k", DESELECTED, "--no-header", "--tb=no"]
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-o", "addopts=--import-mode=importlib"]
+    options += ["-k", DESELECTED, "--no-header", "--tb=no"]
     with (folder / "log").open("w") as log, redirect_stdout(log), redirect_stderr(log):
         status = pytest.main([*options, *tests], plugins=[Failures()])
     os._exit(int(status))

@@ -216,7 +216,7 @@ class Finder:
                 droppable = i == len(arguments) - 1 == len(node.args) - 1 >= required
             if droppable:
                 yield self.without(arguments, i)
-        if name == "require":
+        if name in ("require", "min", "max"):  # the last two are symmetric
             return
         for one, two in zip(node.args, node.args[1:]):
             (a, b), (c, d) = self.span(one), self.span(two)

@@ -11,8 +11,9 @@ from torch.distributions import Independent, Normal, Poisson
 import vmtl_core as vmtl
 from tests.watched import Watched
 from vmtl_core._rows import place_in_task, rows_per_task
-from vmtl_core.distributions import concatenate
+from vmtl_core.distributions import concatenate, full_gaussian
 from vmtl_core.divergences import responsibilities
+from vmtl_core.likelihoods import expected_log_likelihood
 
 TASK = torch.tensor([0, 1, 1, 0, 1])
 X = torch.linspace(-1, 1, 10, dtype=torch.float64).reshape(5, 2)
@@ -165,3 +166,25 @@ def test_counts_are_no_weights() -> None:
     with pytest.raises(ValueError, match="pathwise"):
         vmtl.kl_monte_carlo(q, q, 3)
     assert vmtl.kl_monte_carlo(Poisson(torch.ones(2)), Poisson(torch.ones(2)), 3).tolist() == [0, 0]
+
+
+def test_leading_dimensions_that_differ() -> None:
+    """(2.4) parts stand side by side along the last batch dimension only."""
+    parts = [Normal(torch.zeros(count, 1), 1.0) for count in (2, 3)]
+    with pytest.raises(ValueError, match=r"`parts` must have .*\(2, 1\).*\(3, 1\)"):
+        vmtl.Concatenated(parts)
+
+
+def test_events_that_have_no_covariance_here() -> None:
+    """(9.7) of three dimensions or more; a matrix has one for each column."""
+    blocks = [Independent(Normal(torch.zeros(2, *[2] * n), 1.0), n) for n in (1, 2, 3)]
+    shapes = [None if f is None else tuple(f[1].shape) for f in map(full_gaussian, blocks)]
+    assert shapes == [(2, 1, 2, 2), (2, 2, 2, 2), None]
+
+
+def test_targets_are_checked_unless_told_otherwise() -> None:
+    """(5.2) the sum over the grid looks at y itself, by default."""
+    z, w, task = torch.ones(1, 1, 5, 2), torch.ones(1, 1, 5, 2), TASK
+    y = torch.tensor([0.0, 1, 2, 1, 0])
+    with pytest.raises(ValueError, match=r"`y` must lie .*\[2\.0\]"):
+        expected_log_likelihood(vmtl.LinearBernoulli(), z, w, y, task)

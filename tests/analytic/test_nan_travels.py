@@ -6,6 +6,7 @@ is off in every Distribution that the core makes.
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -39,6 +40,7 @@ LAPLACE = Independent(Laplace(NAN, NAN, validate_args=False), 1, validate_args=F
 COLUMNS = vmtl.GaussianColumns(NAN.reshape(2, 3, 1), EYE[:, None])
 BASE = Independent(Normal(torch.zeros(1, 3), 1.0), 1)
 WIDTH = torch.tensor(0.3)
+ONE = torch.ones(1, 1, 2)
 
 MADE: dict[str, Callable[[], Distribution]] = {
     "scalars": lambda: gaussian(NAN[:, :1], NAN[:, :1], ()),
@@ -71,10 +73,9 @@ MADE: dict[str, Callable[[], Distribution]] = {
     "labels": lambda: vmtl.LinearBernoulli()(ONE[..., None], NAN[None, None, :, :1]),
     "classes": lambda: vmtl.LinearCategorical()(ONE[..., None], NAN[None, None, :, None]),
 }  # fmt: skip
-ONE = torch.ones(1, 1, 2)
 
 
-def spoilt(module: torch.nn.Module) -> torch.nn.Module:
+def spoilt(module: Any) -> Any:
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.fill_(math.nan)

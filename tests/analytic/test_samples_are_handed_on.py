@@ -145,7 +145,7 @@ def test_tasks_and_rows_draw_for_themselves() -> None:
 def test_of_the_expected_weights(samples: int) -> None:
     """(3.4) cold draws are one-hot, so that their mean counts them; 1000 by default."""
     mixing = vmtl.GumbelSoftmaxMixing(3)
-    options = {} if samples == 1000 else {"samples": samples}
+    options: dict[str, Any] = {} if samples == 1000 else {"samples": samples}
     counts = mixing.expected(1e-9, **options).detach() * samples
     torch.testing.assert_close(counts, counts.round())
     torch.testing.assert_close(counts.sum(-1), torch.full((3,), float(samples)))
