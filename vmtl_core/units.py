@@ -139,7 +139,9 @@ def measure(x: Tensor, y: Tensor, likelihoods: list[Any], columns: int, centre: 
         spread = torch.where(varies, x.std(0, correction=0), x[0].abs())
         middle = torch.where(varies, middle, 0.0)
         inputs = int(varies.sum())
-        spread = torch.where(varies, spread * _crowd(inputs), spread)
+        if inputs > MANY_INPUTS:
+            common = spread[varies].square().mean().sqrt() * _crowd(inputs, gaussian_only)
+            spread = torch.where(varies, common, spread)
         matrix = torch.diag(1 / _safe(spread))
         matrix[one] -= middle / _safe(spread) / value
         matrix[one, one] = 1 / value
@@ -149,7 +151,9 @@ def measure(x: Tensor, y: Tensor, likelihoods: list[Any], columns: int, centre: 
     else:
         size = x.square().mean(0)
         common = size[size > 0].mean().sqrt() if bool((size > 0).any()) else x.new_ones(())
-        matrix = torch.eye(x.shape[1]).to(x) / (common * _crowd(int((size > 0).sum())))
+        matrix = torch.eye(x.shape[1]).to(x) / (
+            common * _crowd(int((size > 0).sum()), gaussian_only)
+        )
         offset = x.new_zeros(columns, x.shape[1])
     scale = 1.0
     if gaussian_only:
@@ -159,13 +163,17 @@ def measure(x: Tensor, y: Tensor, likelihoods: list[Any], columns: int, centre: 
     return Measured((scale * matrix).expand(columns, -1, -1).clone(), offset, scale)
 
 
-LENGTH = 3.0
-"""The root mean square length of a row of standard inputs, where there are more than its square."""
+MANY_INPUTS = 50
+"""More inputs than that are taken for pixels or features in one unit, which they share: in units of
+its own a pixel that is hardly ever on would be blown up."""
 
 
-def _crowd(inputs: int) -> float:
-    """By how much inputs shrink so that the prior of a predictor doesn't grow with their number."""
-    return max(1.0, inputs**0.5 / LENGTH)
+def _crowd(inputs: int, numbers: bool) -> float:
+    """By how much many inputs shrink where the target is a number: to rows of length 1.
+
+    The prior of a predictor would otherwise be sqrt(D) times as wide as the target.
+    """
+    return inputs**0.5 if numbers and inputs > MANY_INPUTS else 1.0
 
 
 def _safe(spread: Tensor) -> Tensor:
