@@ -28,7 +28,7 @@ help:
 	@echo "make mutants try a hundred wrong versions of the core, list those that no test sees"
 	@echo "make serve   show the built book on http://localhost:$(PORT)"
 	@echo "make lab     open the chapters in JupyterLab"
-	@echo "make bench   time one step of the objective, and the redrawing of the widgets"
+	@echo "make bench   time one step of the objective, the redrawing of the widgets, and whole fits"
 	@echo "make format  format the code and the chapters"
 	@echo "make strip   strip the chapters' outputs, keeping those the tests compare"
 	@echo "make record CHAPTER=book/07_linked_tasks.ipynb   run a chapter, store what the tests compare"
@@ -71,6 +71,7 @@ lab: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/elbo_step.py
 	$(BIN)/python benchmarks/widget_redraw.py
+	$(BIN)/python benchmarks/fit.py --again --output _build/fit.csv
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

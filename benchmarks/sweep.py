@@ -11,11 +11,11 @@ Job = tuple[dict[str, Any], Sequence[str]]
 """A split, as column -> value, and the methods that it is run with."""
 
 
-def save(table: pd.DataFrame, path: Path) -> None:
+def save(table: pd.DataFrame, path: Path, digits: str = "%.5f") -> None:
     """Write to a file beside `path`, then rename it: a stop in the middle loses nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.part")
-    table.to_csv(unfinished, index=False, float_format="%.5f")
+    table.to_csv(unfinished, index=False, float_format=digits)
     unfinished.replace(path)
 
 
@@ -25,6 +25,7 @@ def run_missing(
     path: Path,
     keys: list[str],
     names: Iterable[str],
+    digits: str = "%.5f",
 ) -> pd.DataFrame:
     """Run what the table at `path` lacks, saved after every job: a stopped run goes on there.
 
@@ -34,6 +35,7 @@ def run_missing(
         path: a CSV file, made if it isn't there.
         keys: columns that the table is sorted by.
         names: the values there that aren't numbers, in the order of the table.
+        digits: format of the numbers in the file.
 
     Returns:
         The whole table.
@@ -51,5 +53,5 @@ def run_missing(
             table = table.sort_values(
                 keys, key=lambda column: column.map(lambda k: rank.get(k, k)), kind="stable"
             )
-            save(table, path)
+            save(table, path, digits)
     return table
