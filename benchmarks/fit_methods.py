@@ -17,11 +17,11 @@ import vmtl_core as vmtl
 from benchmarks import rivals
 from benchmarks.fit_sets import ALL_CHEM, ALONE, GENERATED, SCALING, SETS, TABLES, TEXTBOOK
 from benchmarks.rivals import Fit
-from vmtl_core.lab.accuracy import score
 from vmtl_core.lab.baselines import hierarchical_gaussian
+from vmtl_core.lab.baselines.mixed_logit import mixed_logit
+from vmtl_core.lab.baselines.moments import design, task_moments
 from vmtl_core.lab.datasets import MultiTaskData
-from vmtl_core.lab.mixed_logit import mixed_logit
-from vmtl_core.lab.moments import design, task_moments
+from vmtl_core.lab.experiments.accuracy import score
 
 NEIGHBOURS = 20
 COLUMNS = ["set", "method", "seed", "tasks", "seconds", "error", "log_score", "calibration"]

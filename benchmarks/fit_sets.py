@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 import vmtl_core
-from vmtl_core.lab import accuracy
 from vmtl_core.lab.datasets import MultiTaskData, chem97, clusters
+from vmtl_core.lab.experiments import accuracy
 
 RESULTS = Path(vmtl_core.__file__).parent / "lab" / "data" / "results" / "fit.csv"
 TABLES = ("schools", "rail choices", "linked tasks")

@@ -16,9 +16,9 @@ from statsmodels.regression.mixed_linear_model import MixedLM, VCSpec
 from torch.distributions import Bernoulli, Categorical, Distribution, MixtureSameFamily, Normal
 
 from vmtl_core.lab.baselines import hierarchical_mixed
+from vmtl_core.lab.baselines.gaussian_hierarchy import condition
+from vmtl_core.lab.baselines.moments import design, task_moments
 from vmtl_core.lab.datasets import MultiTaskData
-from vmtl_core.lab.gaussian_hierarchy import condition
-from vmtl_core.lab.moments import design, task_moments
 
 CHAINS, WARMUP, DRAWS = 4, 500, 500
 
