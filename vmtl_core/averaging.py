@@ -20,7 +20,7 @@ from vmtl_core.units import triangular
 SWEEPS = 2
 """Alternations of posteriors and responsibilities at each point, from those at the optimum."""
 FIELDS = ("loc", "scale_tril", "noise", "base_loc", "base_scale_tril")
-POINTS, FEW_POINTS, MANY_NUMBERS = 16, 4, 100_000
+POINTS, FEW_POINTS, MANY_NUMBERS = 12, 4, 100_000
 """Points, and how many where one has more numbers than that: tasks then tell the hyperparameters well,
 or there are too many for points to cover."""
 
