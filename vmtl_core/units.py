@@ -155,17 +155,29 @@ def measure(x: Tensor, y: Tensor, likelihoods: list[Any], columns: int, centre: 
             common * _crowd(int((size > 0).sum()), gaussian_only)
         )
         offset = x.new_zeros(columns, x.shape[1])
-    scale = 1.0
+    scale, stretch = 1.0, 1.0
+    labels = any(isinstance(one, LinearBernoulli | LinearCategorical) for one in likelihoods)
+    if labels and int(varies.sum()) <= MANY_INPUTS:
+        stretch = LOGIT
     if gaussian_only:
         y = y.double()
         about = y - y.mean(0) if centre and len(constant) else y
         scale = float(about.square().mean().sqrt()) or 1.0
-    return Measured((scale * matrix).expand(columns, -1, -1).clone(), offset, scale)
+    return Measured((scale * stretch * matrix).expand(columns, -1, -1).clone(), offset, scale)
 
 
 MANY_INPUTS = 50
 """More inputs than that are taken for pixels or features in one unit, which they share: in units of
 its own a pixel that is hardly ever on would be blown up."""
+
+
+LOGIT = 2.5
+"""The unit of log odds an input's sd may make: coefficients of several are common, of ten are not.
+
+References:
+    Gelman, Jakulin, Pittau, Su, *A Weakly Informative Default Prior Distribution for Logistic and Other
+    Regression Models*, 2008.
+"""
 
 
 def _crowd(inputs: int, numbers: bool) -> float:
