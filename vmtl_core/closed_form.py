@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -21,6 +22,7 @@ from vmtl_core.likelihoods import (
 from vmtl_core.mixture import Weights
 from vmtl_core.population import Noise, Own, Population, fit_own
 from vmtl_core.posteriors import GaussianWeights
+from vmtl_core.shear import shear
 from vmtl_core.sites import Table
 from vmtl_core.units import Measured, design, measure, triangular
 
@@ -108,14 +110,25 @@ def columns_of(values: Tensor, leading: int) -> Tensor:
 
 
 def setting(
-    model: MultiTaskELBO, x: Tensor, y: Tensor, task: Tensor, tau: float, seed: int
+    model: MultiTaskELBO,
+    x: Tensor,
+    y: Tensor,
+    task: Tensor,
+    tau: float,
+    seed: int,
+    lower: Tensor | None = None,
 ) -> Setting:
-    """Everything that the closed form needs, in standard units and float64."""
+    """Everything that the closed form needs, in standard units and float64.
+
+    `lower`, U of `vmtl_core.shear`, makes correlated coordinates of the units' independent.
+    """
     weights = model.posteriors.weights
     rows, columns = weights.event_shape[0], math.prod(weights.event_shape[1:])
     every = listed(model.posteriors.likelihood, model.tasks)
     wide = design(x, rows)
     units = units_of(model, x, y)
+    if lower is not None:
+        units = units._replace(basis=units.basis @ lower)
     standard = wide @ (units.basis[0] / units.target_scale)
     shift = (wide[:1] @ units.offset.mT)[0]
     gaussian = all(isinstance(one, LinearGaussian) for one in every)
@@ -224,15 +237,41 @@ def _mixing(model: MultiTaskELBO, tau: float, seed: int, device: torch.device) -
     return Mixing(weights, start.clone(), start, mixing.columns())
 
 
-def begin(model: MultiTaskELBO, found: Setting, tolerance: float, seed: int) -> Ascent:
-    """Fit the own-data half, choose candidates, and set up the mixture half."""
-    problem = found.problem
-    own = fit_own(problem.table, found.own_population, found.own_noise, OWN_STEPS, tolerance)
-    mixing = model.prior.mixing
+def begin(
+    model: MultiTaskELBO,
+    found: Setting,
+    tolerance: float,
+    seed: int,
+    again: Callable[[Tensor], Setting],
+) -> tuple[Ascent, Setting, Tensor | None]:
+    """Fit the own-data half, choose units and candidates, and set up the mixture half.
+
+    Args:
+        model, found: the model and its setting.
+        tolerance: in nats a task.
+        seed: of the candidates.
+        again: the setting with other units, for a population with correlations.
+
+    Returns:
+        The ascent, its setting, and U if the population has correlations.
+    """
+    own = _own(found, tolerance)
+    lower = None
+    if model.sources == "own" and found.problem.table.columns == 1:
+        lower = shear(found.problem.table, own, tolerance)
+    if lower is not None:
+        found = again(lower)
+        own = _own(found, tolerance)
+    problem, mixing = found.problem, model.prior.mixing
     if mixing.index is not None and mixing.index.shape[1]:
         mixing.index.copy_(nearest(own.gaussians, mixing.index.shape[1], seed))
         problem = problem._replace(mixing=_with_columns(problem.mixing, mixing.columns()))
-    return ascent_class(model)(problem, own)
+    return ascent_class(model)(problem, own), found, lower
+
+
+def _own(found: Setting, tolerance: float) -> Own:
+    table = found.problem.table
+    return fit_own(table, found.own_population, found.own_noise, OWN_STEPS, tolerance)
 
 
 def ascent_class(model: MultiTaskELBO) -> type[Ascent]:

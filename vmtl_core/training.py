@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -142,13 +144,14 @@ def fit(
     history.method = "coordinate" if coordinate else "adam"
     found = None
     if coordinate or obstacle(model, x) is None:
-        found = setting(model, x, y, task, model.temperature(max(steps - 1, 0)), seed)
+        make = partial(setting, model, x, y, task, model.temperature(max(steps - 1, 0)), seed)
+        found = make(history.optimizer.get("coordinate", {}).get("lower"))
         _set_units(model, found)
     warn_of_units(model, x, y, coordinate)
     try:
         if coordinate:
             assert found is not None
-            _ascend(model, found, steps, seed, progress, record, tolerance, average, history)
+            _ascend(model, found, make, steps, seed, progress, record, tolerance, average, history)
         else:
             model.average.clear()
             fit_adam(
@@ -249,6 +252,7 @@ def _set_units(model: MultiTaskELBO, found: Setting) -> None:
 def _ascend(
     model: MultiTaskELBO,
     found: Setting,
+    make: Callable[[Tensor | None], Setting],
     steps: int,
     seed: int,
     progress: bool,
@@ -260,7 +264,11 @@ def _ascend(
     """Sweeps until the objective has settled; then the average over the hyperparameters."""
     packed = history.optimizer.get("coordinate")
     limit = 1e-9 if tolerance is None else tolerance
-    ascent = begin(model, found, limit, seed) if packed is None else unpack(model, found, packed)
+    if packed is None:
+        ascent, found, lower = begin(model, found, limit, seed, make)
+        _set_units(model, found)
+    else:
+        ascent, lower = unpack(model, found, packed), packed["lower"]
     every = record_interval(model, steps, record)
     thin_record(history, every)
     mixing = model.prior.mixing
@@ -288,7 +296,7 @@ def _ascend(
     if tolerance is not None:
         history.converged = bool(history.converged) and ascent.own.settled
     write(model, ascent, found.units)
-    history.optimizer = {"coordinate": pack(ascent)}
+    history.optimizer = {"coordinate": pack(ascent) | {"lower": lower}}
     history.hyperparameters = {}
     model.average.clear()
     if averaged and model.sources == "own" and model.hyperprior is not None:
