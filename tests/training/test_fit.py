@@ -196,8 +196,9 @@ def test_interrupted_fit_can_be_resumed() -> None:
 
 @METHODS
 def test_an_interrupt_keeps_the_history(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C in a fit that nobody holds the history of: the exception has it."""
-    model, calls = build(), []
+    """Ctrl-C in a fit that nobody holds the history of: the exception has it, to be resumed."""
+    model, whole, calls = build(), build(), []
+    expected = fit(whole, method=method)
     owner: Any = vmtl_core.adam if method == "adam" else vmtl_core.coordinate.Ascent
     name = "record_terms" if method == "adam" else "sweep"
     original = getattr(owner, name)
@@ -213,6 +214,10 @@ def test_an_interrupt_keeps_the_history(method: str, monkeypatch: pytest.MonkeyP
         fit(model, method=method)
     history = found.value.history  # type: ignore[attr-defined]
     assert history.step == len(history.terms["elbo"]) == 3
+    monkeypatch.undo()
+    fit(model, method=method, resume=history)
+    assert same(model, whole)
+    assert history.terms == expected.terms
 
 
 def test_history_holds_every_term() -> None:

@@ -1,6 +1,7 @@
 """A loss that turns non-finite stops fit: step and term named, the last finite parameters kept."""
 
 import math
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -186,6 +187,29 @@ def test_divergence_by_too_large_a_rate() -> None:
     assert all(bool(torch.isfinite(p).all()) for p in made.parameters())
     with torch.no_grad():
         made(X, Y, TASK)  # has finite parameters: an objective can be computed
+
+
+@pytest.mark.parametrize("latents", [False, True], ids=["inputs", "latents"])
+@pytest.mark.parametrize(("steps", "rate"), [(1, 1e3), (1, 1e38), (5, 1e38)])
+def test_the_last_update_is_looked_at(steps: int, rate: float, latents: bool) -> None:
+    """One step that is far too long, and no step after it to find out."""
+    encoder = vmtl.GaussianEncoder(2, 2, 2) if latents else None
+    made = vmtl.MultiTaskELBO(
+        vmtl.LinearGaussian(), vmtl.GaussianWeights(2, (2,)), encoder, task_sizes=[3, 3]
+    )
+    before = [p.detach().clone() for p in made.parameters()]
+    error = stopped(made, steps=steps, lr=rate)
+    assert "try a smaller `lr`" in str(error)
+    assert_parameters(made, before)
+
+
+def test_the_error_can_be_pickled() -> None:
+    """As processes hand it on: message and history."""
+    error = stopped(model(likelihood=Likelihood(TURN)))
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is vmtl.NonFiniteError
+    assert str(again) == str(error)
+    assert again.history.terms == error.history.terms
 
 
 def test_first_step() -> None:
