@@ -221,7 +221,7 @@ def _mixing(model: MultiTaskELBO, tau: float, seed: int, device: torch.device) -
     gumbel = -noise.exponential_(generator=generator).clamp_min(1e-300).log()
     convex = model.divergence == "convex"
     weights = Weights(gumbel.to(device), mixing.excluded, tau, convex)
-    return Mixing(weights, start.clone(), start, mixing.columns())
+    return Mixing(weights, mixing.logits.detach().double(), start, mixing.columns())
 
 
 def begin(model: MultiTaskELBO, found: Setting, tolerance: float, seed: int) -> Ascent:
