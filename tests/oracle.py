@@ -300,8 +300,8 @@ def predictor(q: Distribution, x: Tensor) -> tuple[Tensor, Tensor]:
 
 def standard_normal_rule() -> tuple[Tensor, Tensor]:
     """Gauss-Legendre nodes and weights of an integral against N(0, 1)."""
-    nodes, weights = np.polynomial.legendre.leggauss(LEGENDRE)
-    nodes, weights = torch.tensor(nodes * REACH), torch.tensor(weights * REACH)
+    pair = np.polynomial.legendre.leggauss(LEGENDRE)
+    nodes, weights = (REACH * torch.as_tensor(values) for values in pair)
     return nodes, weights * Normal(0.0, 1.0).log_prob(nodes).exp()
 
 
@@ -314,7 +314,9 @@ def scaled(model: MultiTaskELBO, t: int, table: Table, value: Tensor) -> Tensor:
 def basis(model: MultiTaskELBO) -> tuple[Tensor, Tensor] | None:
     """B and o of the standard units w = o + B u, of one column; None where they are those of w."""
     units = model.prior.units
-    return None if units.basis is None else (units.basis[0], units.offset[0])
+    if units.basis is None or units.offset is None:
+        return None
+    return units.basis[0], units.offset[0]
 
 
 def widened(model: MultiTaskELBO, q: Distribution) -> Distribution:
@@ -348,7 +350,7 @@ def widened_in_units(model: MultiTaskELBO, q: Distribution, width: Tensor) -> Di
         )
     base, rho = base_in_the_mixture(model), (1 + width**2) ** -0.5
     shrink = b @ rho.diag_embed() @ torch.linalg.inv(b)
-    scale = held_scale(model) if model.sources == "own" else model.prior.base.log_scale.exp()
+    scale = base_scale(model)
     noise = b @ ((1 - rho**2) * scale**2).diag_embed() @ b.T
     return correlated(
         base.mean + shrink @ (q.mean - base.mean),
@@ -356,9 +358,11 @@ def widened_in_units(model: MultiTaskELBO, q: Distribution, width: Tensor) -> Di
     )
 
 
-def held_scale(model: MultiTaskELBO) -> Tensor:
-    """Standard deviations of the base prior in standard units, with no gradient."""
-    return model.prior.base.log_scale.exp().detach()
+def base_scale(model: MultiTaskELBO) -> Tensor:
+    """Standard deviations of the base prior in standard units, held where own data train it."""
+    assert model.prior.base is not None
+    scale = model.prior.base.log_scale.exp()
+    return scale.detach() if model.sources == "own" else scale
 
 
 def base_prior(model: MultiTaskELBO) -> Distribution | None:

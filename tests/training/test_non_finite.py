@@ -78,7 +78,7 @@ def model(**options: Any) -> vmtl.MultiTaskELBO:
 
 def fit(made: vmtl.MultiTaskELBO, **options: Any) -> vmtl.History:
     """By Adam, unjudged, at a constant rate: the first steps are the same however many follow."""
-    defaults = {"method": "adam", "lr": 0.03, "tolerance": None, "progress": False}
+    defaults: dict[str, Any] = {"method": "adam", "lr": 0.03, "tolerance": None, "progress": False}
     return vmtl.fit(made, X, Y, TASK, **(defaults | options))
 
 
