@@ -13,11 +13,13 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import (
     Distribution,
     Gamma,
+    HalfNormal,
     Independent,
     MultivariateNormal,
     Normal,
@@ -27,16 +29,29 @@ from torch.nn import functional as F
 
 import vmtl_core.bundle
 import vmtl_core.divergences
-from vmtl_core import ELBOTerms, GaussianEncoder, GumbelSoftmaxMixing, MultiTaskELBO
+import vmtl_core.expectations
+from vmtl_core import (
+    ELBOTerms,
+    GaussianEncoder,
+    GumbelSoftmaxMixing,
+    LinearBernoulli,
+    LinearCategorical,
+    LinearGaussian,
+    LinearPoisson,
+    MultiTaskELBO,
+)
 
 SMALLEST_SCALE = 1e-5
+WITH_EXPECTATION = (LinearGaussian, LinearBernoulli, LinearPoisson, LinearCategorical)
+LEGENDRE, REACH = 240, 9.5
+"""Nodes of the quadrature over a standard normal, and where it is cut off."""
 
 
 class Draws(NamedTuple):
     """All that is random in one evaluation. Lists run over tasks; rows of z are a task's rows."""
 
     w: list[Tensor]
-    """(M, *event) for each task."""
+    """(M, *event) for each task; empty where the likelihood's expectation is exact."""
     z: list[Tensor]
     """(L, N_t, D) for each task; empty without latents."""
     own_w: list[Tensor]
@@ -81,7 +96,7 @@ def naive_terms(
     if draws is None:
         draws = sample(model, current, own, temperature)
     log_likelihood = [
-        scaled(model, t, table, data_term(current, table, t, draws.w[t], draws.z))
+        scaled(model, t, table, data_term(model, current, table, t, draws.w, draws.z))
         for t in range(model.tasks)
     ]
     others = [widened(model, q) for q in sources_of_weights(model, current, own)]
@@ -220,18 +235,74 @@ def sources_of_latents(
 # The terms.
 
 
-def data_term(q: Posteriors, table: Table, t: int, w: Tensor, z: list[Tensor]) -> Tensor:
-    """Sum over the rows of task t of the mean of log p(y|z, w) over all pairs of samples."""
+def data_term(
+    model: MultiTaskELBO, q: Posteriors, table: Table, t: int, w: list[Tensor], z: list[Tensor]
+) -> Tensor:
+    """Sum over the rows of task t of log p(y|z, w): its mean over all pairs of samples, or exact."""
+    if is_exact(model, q):
+        each = [expectation(q, t, x, y) for x, y in zip(table.x[t], table.y[t])]
+        return torch.stack(each).sum() if each else q.weights[t].mean.new_zeros(())
     x, y = table.x[t], table.y[t]
     latents = z[t] if z else x.unsqueeze(0)
     total = y.new_zeros(())
     for one_z in latents:
-        for one_w in w:
+        for one_w in w[t]:
             rows = len(one_z)
             spread = one_w.expand(1, 1, rows, *one_w.shape)
-            p = q.likelihood[t](one_z.unsqueeze(0).unsqueeze(0), spread)
+            place = (torch.full((rows,), t),) if noise_of_tasks(q.likelihood[t]) else ()
+            p = q.likelihood[t](one_z.unsqueeze(0).unsqueeze(0), spread, *place)
             total = total + p.log_prob(y).sum()
-    return total / (len(latents) * len(w))
+    return total / (len(latents) * len(w[t]))
+
+
+# The expectation of one row's log likelihood under q(w|D_t), without samples.
+
+
+def is_exact(model: MultiTaskELBO, q: Posteriors) -> bool:
+    """Where the model says so, the data are z, and every likelihood is one of ours."""
+    ours = all(isinstance(one, WITH_EXPECTATION) for one in q.likelihood)
+    return model.expectation == "exact" and not q.latents and ours
+
+
+def noise_of_tasks(likelihood: Any) -> bool:
+    """Whether it has a noise scale for each task."""
+    return isinstance(likelihood, LinearGaussian) and likelihood.log_scale.ndim == 1
+
+
+def expectation(q: Posteriors, t: int, x: Tensor, y: Tensor) -> Tensor:
+    """E log p(y|x'w) of one row; eta = x'w is Gaussian, with independent columns."""
+    mean, sd = predictor(q.weights[t], x)
+    one = q.likelihood[t]
+    if isinstance(one, LinearGaussian):
+        log_scale = one.log_scale[t] if noise_of_tasks(one) else one.log_scale
+        fit = Normal(mean, log_scale.exp()).log_prob(y)
+        return (fit - (sd / log_scale.exp()) ** 2 / 2).sum()
+    if isinstance(one, LinearBernoulli):
+        nodes, weights = standard_normal_rule()
+        eta = mean + sd * nodes
+        return (weights * torch.where(y > 0.5, F.logsigmoid(eta), F.logsigmoid(-eta))).sum()
+    if isinstance(one, LinearPoisson):
+        rate = (mean + sd**2 / 2).exp()
+        return y * mean - rate - math.lgamma(float(y) + 1)
+    nodes = vmtl_core.expectations.class_nodes(mean)  # part of the definition, like a draw
+    values = [(mean + sd * node).log_softmax(0)[int(y)] - (sd * node)[int(y)] for node in nodes]
+    return torch.stack(values).mean()  # E (sd node)_y is 0, whatever the nodes say
+
+
+def predictor(q: Distribution, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and sd of x'w: of a number, or of each column."""
+    rows = q.event_shape[0]
+    x = torch.cat([x, x.new_ones(rows - len(x))])
+    if len(q.event_shape) == 2:
+        return x @ q.mean, (x**2 @ q.variance).sqrt()
+    return x @ q.mean, (x @ covariance(q) @ x).sqrt()
+
+
+def standard_normal_rule() -> tuple[Tensor, Tensor]:
+    """Gauss-Legendre nodes and weights of an integral against N(0, 1)."""
+    pair = np.polynomial.legendre.leggauss(LEGENDRE)
+    nodes, weights = (REACH * torch.as_tensor(values) for values in pair)
+    return nodes, weights * Normal(0.0, 1.0).log_prob(nodes).exp()
 
 
 def scaled(model: MultiTaskELBO, t: int, table: Table, value: Tensor) -> Tensor:
@@ -240,11 +311,21 @@ def scaled(model: MultiTaskELBO, t: int, table: Table, value: Tensor) -> Tensor:
     return value * (int(model.task_sizes[t]) / present) if present else torch.zeros_like(value)
 
 
+def basis(model: MultiTaskELBO) -> tuple[Tensor, Tensor] | None:
+    """B and o of the standard units w = o + B u, of one column; None where they are those of w."""
+    units = model.prior.units
+    if units.basis is None or units.offset is None:
+        return None
+    return units.basis[0], units.offset[0]
+
+
 def widened(model: MultiTaskELBO, q: Distribution) -> Distribution:
     """What q says of another task: the law of w' + N(0, delta^2), or the stationary transfer's."""
     if model.prior.log_width is None:
         return q
     width = model.prior.log_width.exp()
+    if basis(model) is not None:
+        return widened_in_units(model, q, width)
     if model.prior.stationary:
         base, rho = base_in_the_mixture(model), (1 + width**2) ** -0.5
         mean, noise = base.mean + rho * (q.mean - base.mean), (1 - rho**2) * base.variance
@@ -256,14 +337,46 @@ def widened(model: MultiTaskELBO, q: Distribution) -> Distribution:
     return normal(mean, (rho**2 * q.variance + noise).sqrt())
 
 
+def widened_in_units(model: MultiTaskELBO, q: Distribution, width: Tensor) -> Distribution:
+    """The same where a learned width is in standard units; a given one is in units of w."""
+    b, _ = basis(model)  # type: ignore[misc]
+    if not width.ndim:
+        return correlated(
+            q.mean, covariance_matrix=covariance(q) + width**2 * torch.eye(len(q.mean)).to(q.mean)
+        )
+    if not model.prior.stationary:
+        return correlated(
+            q.mean, covariance_matrix=covariance(q) + b @ (width**2).diag_embed() @ b.T
+        )
+    base, rho = base_in_the_mixture(model), (1 + width**2) ** -0.5
+    shrink = b @ rho.diag_embed() @ torch.linalg.inv(b)
+    scale = base_scale(model)
+    noise = b @ ((1 - rho**2) * scale**2).diag_embed() @ b.T
+    return correlated(
+        base.mean + shrink @ (q.mean - base.mean),
+        covariance_matrix=shrink @ covariance(q) @ shrink.T + noise,
+    )
+
+
+def base_scale(model: MultiTaskELBO) -> Tensor:
+    """Standard deviations of the base prior in standard units, held where own data train it."""
+    assert model.prior.base is not None
+    scale = model.prior.base.log_scale.exp()
+    return scale.detach() if model.sources == "own" else scale
+
+
 def base_prior(model: MultiTaskELBO) -> Distribution | None:
-    """p_0(w)."""
+    """p_0(w), in units of w."""
     base = model.prior.base
     if base is None:
         return None
     if isinstance(base.given, Distribution):
         return base.given
-    return normal(base.loc.view(base.event_shape), base.log_scale.exp().view(base.event_shape))
+    scale, units = base.log_scale.exp(), basis(model)
+    if units is not None:
+        b, o = units
+        return correlated(o + b @ base.loc, covariance_matrix=b @ (scale**2).diag_embed() @ b.T)
+    return normal(base.loc.view(base.event_shape), scale.view(base.event_shape))
 
 
 def base_in_the_mixture(model: MultiTaskELBO) -> Any:
@@ -272,7 +385,7 @@ def base_in_the_mixture(model: MultiTaskELBO) -> Any:
     if base is None or model.prior.base is None:
         return None
     by_own_data = model.sources == "own" and model.prior.base.given == "learned"
-    return normal(base.mean.detach(), base.stddev.detach()) if by_own_data else base
+    return held(base) if by_own_data else base
 
 
 def kl_weights(
@@ -316,7 +429,7 @@ def own_data_elbo(
     model: MultiTaskELBO, own: Posteriors, table: Table, t: int, draws: Draws
 ) -> Tensor:
     """The ELBO of task t alone, under the base prior or N(0, I)."""
-    rows = data_term(own, table, t, draws.own_w[t], draws.own_z)
+    rows = data_term(model, own, table, t, draws.own_w, draws.own_z)
     if own.latents and len(own.latents[t][t].mean):
         q = own.latents[t][t]
         rows = rows - kl_divergence(q, standard_rows(q)).sum()
@@ -341,6 +454,8 @@ def log_hyperprior(model: MultiTaskELBO, like: Tensor) -> Tensor:
                     [each[t, k] for t in range(len(each)) for k in range(each.shape[1]) if k != t]
                 ).sum()
             )
+    for bundle in (model.posteriors, model.own):
+        total = total + sum(log_noise_prior(one) for one in noises(bundle))
     base = model.prior.base
     if base is not None and base.given == "learned":
         variance, half = base.log_scale.exp() ** 2, min(1.0, 12 / model.tasks) / 2
@@ -351,6 +466,29 @@ def log_hyperprior(model: MultiTaskELBO, like: Tensor) -> Tensor:
     if width is not None and width.requires_grad:
         total = total + log_density(width, 1.0)
     return total / model.tasks
+
+
+def noises(bundle: Any) -> list[LinearGaussian]:
+    """The regressions of one set that learn their noise, each once."""
+    if bundle is None:
+        return []
+    each = bundle.likelihood if hasattr(bundle.likelihood, "__len__") else [bundle.likelihood]
+    found = {id(one): one for one in each if isinstance(one, LinearGaussian)}
+    return [one for one in found.values() if one.log_scale.requires_grad]
+
+
+def log_noise_prior(one: LinearGaussian) -> Tensor:
+    """log of sigma's half-normal density, scale exp(unit), as one of log sigma.
+
+    With a sigma for each task it is that of their geometric mean, and each log sigma_t is
+    N(its logarithm, 1/4).
+    """
+    geometric_mean = one.log_scale.mean().exp()
+    half = HalfNormal(one.unit.exp()).log_prob(geometric_mean)
+    total = half + geometric_mean.log()
+    if one.log_scale.ndim:
+        total = total + Normal(geometric_mean.log(), 0.5).log_prob(one.log_scale).sum()
+    return total
 
 
 def log_density(value: Tensor, scale: float) -> Tensor:
@@ -411,11 +549,11 @@ def sample(
     m, n = torch.Size((model.weight_samples,)), torch.Size((model.latent_samples,))
     s, tasks = torch.Size((model.divergence_samples,)), range(model.tasks)
     sampled, latents = model.divergence == "monte_carlo", bool(current.latents)
-    mixing = model.latent_mixing
+    mixing, exact = model.latent_mixing, is_exact(model, current)
     return Draws(
-        w=[q.rsample(m) for q in current.weights],
+        w=[] if exact else [q.rsample(m) for q in current.weights],
         z=[current.latents[t][t].rsample(n) for t in tasks] if latents else [],
-        own_w=[] if own is None else [q.rsample(m) for q in own.weights],
+        own_w=[] if own is None or exact else [q.rsample(m) for q in own.weights],
         own_z=[own.latents[t][t].rsample(n) for t in tasks] if own is not None and latents else [],
         log_alpha=[log_mixing(model.prior.mixing, t, temperature) for t in tasks],
         log_beta=[] if mixing is None else [log_mixing(mixing, t, temperature) for t in tasks],

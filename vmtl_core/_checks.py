@@ -145,8 +145,9 @@ def table(x: Tensor, task: Tensor, y: Tensor | None = None) -> Tensor:
     columns = {"x": x, "task": task} | ({} if y is None else {"y": y})
     for name, value in columns.items():
         require(isinstance(value, Tensor), f"`{name}` must be a tensor; got {type(value).__name__}")
-        require(not value.is_complex(), f"`{name}` must be of real numbers; got {value.dtype}")
-    integer = not (task.is_floating_point() or task.dtype == torch.bool)
+        real_numbers = name == "task" or not value.is_complex()
+        require(real_numbers, f"`{name}` must be of real numbers; got {value.dtype}")
+    integer = not (task.is_floating_point() or task.is_complex() or task.dtype == torch.bool)
     require(
         task.ndim == 1 and integer,
         f"`task` must be a one-dimensional integer tensor; got shape {tuple(task.shape)}, "

@@ -30,6 +30,14 @@ def outside_autocast(function: Callable[P, R]) -> Callable[P, R]:
     return exact
 
 
+def full_precision(name: str, dtype: torch.dtype) -> None:
+    """Raise for a dtype of half precision."""
+    if dtype in HALF:
+        raise ValueError(
+            f"`{name}` must be in float32 or float64, which their KLs need; got {dtype}"
+        )
+
+
 def single(value: Tensor) -> Tensor:
     """A tensor of half precision, as autocast makes them, in float32; any other as it is."""
     return value.float() if value.dtype in HALF else value

@@ -60,7 +60,7 @@ def fit_adam(
     every, first = record_interval(model, steps, record), history.step
     thin_record(history, every)
     bar = tqdm(total=steps, initial=history.step, disable=not progress, desc="fit", mininterval=0.5)
-    with bar, _keep_state(optimizer, history), _whole_steps() as stop:
+    with bar, _keep_state(optimizer, history), whole_steps() as stop:
         while history.step < steps:
             step = history.step
             for group in optimizer.param_groups:
@@ -92,7 +92,7 @@ def fit_adam(
                 if history.converged:
                     break
     with torch.no_grad(), forked(step_seed(seed, history.step), x.device):
-        last = model(x, y, task, step=history.step, validate=False)
+        last = model(x, y, task, step=max(history.step - 1, 0), validate=False)
     _stop_if_non_finite(model, last, parameters, kept, history)
     history.converged = None if tolerance is None else settled(history, tolerance)
 
@@ -141,7 +141,7 @@ def _update(optimizer: torch.optim.Optimizer, history: History) -> None:
 
 
 @contextmanager
-def _whole_steps() -> Iterator[Any]:
+def whole_steps() -> Iterator[Any]:
     """An interrupt waits for the end of the step that it comes in: call what this yields there."""
     asked: list[int] = []
     main = threading.current_thread() is threading.main_thread()

@@ -10,7 +10,7 @@ from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
 from vmtl_core._checks import require
-from vmtl_core._precision import HALF, single
+from vmtl_core._precision import full_precision, single
 from vmtl_core._unseen import trainable_names
 from vmtl_core.distributions import as_batch, map_parameters
 
@@ -127,10 +127,7 @@ def draw(
     `q_weights` has batch shape (T,), `q_latents` (B,), each row under its own task.
     """
     w = rsample(q_weights, weight_samples, "weights")[:, task].unsqueeze(0)
-    require(
-        w.dtype not in HALF,
-        f"`weights` must be in float32 or float64, which their KLs need; got {w.dtype}",
-    )
+    full_precision("weights", w.dtype)
     z = x[None] if q_latents is None else rsample(q_latents, latent_samples, "latents")
     return z.to(w.dtype).unsqueeze(1), w
 

@@ -234,7 +234,7 @@ def _mixing(model: MultiTaskELBO, tau: float, seed: int, device: torch.device) -
     gumbel = -noise.exponential_(generator=generator).clamp_min(1e-300).log()
     convex = model.divergence == "convex"
     weights = Weights(gumbel.to(device), mixing.excluded, tau, convex)
-    return Mixing(weights, start.clone(), start, mixing.columns())
+    return Mixing(weights, mixing.logits.detach().double(), start, mixing.columns())
 
 
 def begin(
@@ -331,18 +331,25 @@ def _write_noise(likelihood: Any, noise: Noise, free: Tensor, log_unit: float) -
         at += size
 
 
-def pack(ascent: Ascent) -> dict[str, Any]:
-    """The state of a fit as tensors, for `History.optimizer`."""
+def pack(ascent: Ascent, lower: Tensor | None) -> dict[str, Any]:
+    """The state of a fit as tensors, for `History.optimizer`; copies of what moves in place."""
     own, state = ascent.own, ascent.state
+    population, width = ascent.population, state.log_width
     return {
+        "lower": lower,
         "own": [own.population.loc, own.population.log_sd, own.noise.log_scale, own.elbo],
         "own_site": list(own.site),
         "own_other": None if own.other is None else list(own.other),
         "own_posterior": list(own.posterior),
         "objective": own.objective,
         "settled": own.settled,
-        "population": [ascent.population.loc, ascent.population.log_sd],
-        "state": [state.logits, state.log_width, state.noise, *state.posterior],
+        "population": [population.loc.clone(), population.log_sd.clone()],
+        "state": [
+            state.logits.clone(),
+            None if width is None else width.clone(),
+            state.noise.clone(),
+            *state.posterior,
+        ],
         "other": None if ascent.expansion.other is None else list(ascent.expansion.other),
         "share": ascent.expansion.share,
         "columns": ascent.mixing.columns,

@@ -374,7 +374,7 @@ def _full_all_pairs(mean: Tensor, factor: Tensor, means: Tensor, factors: Tensor
 def _unit(scales: Tensor) -> Tensor:
     """The geometric mean over the first dimension, to a power of two: dividing by it is exact."""
     above = scales.detach().clamp_min(torch.finfo(scales.dtype).tiny)
-    return above.log2().mean(0).round().exp2()
+    return above.log2().nanmean(0).nan_to_num().round().exp2()  # NaN stays where it is
 
 
 def _log_diagonal(factor: Tensor) -> Tensor:

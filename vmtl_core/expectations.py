@@ -12,6 +12,7 @@ from torch.distributions import Distribution
 from torch.nn import functional as F
 from torch.quasirandom import SobolEngine
 
+from vmtl_core._precision import full_precision
 from vmtl_core._rows import place_in_task
 from vmtl_core.distributions import diagonal_gaussian, full_gaussian
 
@@ -90,6 +91,7 @@ def linear_moments(q: Distribution, x: Tensor, task: Tensor) -> tuple[Tensor, Te
     rows = q.event_shape[0]
     if rows not in (x.shape[1], x.shape[1] + 1):
         return None
+    full_precision("weights", parameters[0].dtype)
     x = x.to(parameters[0].dtype)
     if rows > x.shape[1]:
         x = F.pad(x, (0, 1), value=1.0)

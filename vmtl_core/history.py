@@ -108,8 +108,10 @@ def record_interval(model: MultiTaskELBO, steps: int, record: int) -> int:
     """Every how many steps alpha and beta are recorded: a power of two, so that a fit continued to
     more steps keeps what a straight one records."""
     size = model.tasks * (model.tasks + 1) * (1 if model.latent_mixing is None else 2)
-    wanted = max(1, min(record, LARGEST_RECORD // size))
-    return 2 ** max(0, (steps // wanted).bit_length() - 1)
+    room = max(1, LARGEST_RECORD // size)
+    asked = max(1, steps // record)
+    needed = -(-steps // room)
+    return max(2 ** (asked.bit_length() - 1), 2 ** (needed - 1).bit_length())
 
 
 def thin_record(history: History, every: int) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from vmtl_core._precision import full_precision
 from vmtl_core.distributions import full_gaussian
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def posterior_points(model: MultiTaskELBO) -> PosteriorPoints | None:
     q = full_gaussian(model.q_weights())
     if q is None:
         return None
+    full_precision("weights", q[0].dtype)
     loc, factor = (t[None] for t in q)
     base = None if model.prior.base is None else full_gaussian(model.prior.base())
     base_loc, base_tril = (None, None) if base is None else base

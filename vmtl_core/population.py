@@ -206,6 +206,7 @@ class Expansion:
             found = update(whole.precision, whole.natural, *prior)
             q = found.gaussians()
             fresh = self.table.expand(q)
+            assert fresh is not None
             # KL(q || prior) = E log site - log evidence, for q is the posterior under the site.
             gain = self.table.site(log_scale, fresh).expected(q) - whole.expected(q)
             now = gain + whole.constant + found.log_evidence.sum(-1)

@@ -179,6 +179,7 @@ class WeightsPrior(nn.Module):
         self.mixing = GumbelSoftmaxMixing(tasks, base=with_base, neighbours=neighbours)
         self.log_width: nn.Parameter | None = None
         self.stationary = transfer == "stationary"
+        self.given_width = not (transfer is None or isinstance(transfer, str))
         if isinstance(transfer, str):
             one_of("transfer", transfer, ("learned", "stationary"))
             require(
@@ -212,7 +213,7 @@ class WeightsPrior(nn.Module):
             fixed = self.own_sources and self.base.given == "learned"
             base = self.base.standard() if self.base.given == "learned" else self.base()
             base = detach(base) if fixed else base
-        if self.log_width is not None and not self.log_width.ndim:  # a number, in units of w
+        if self.log_width is not None and self.given_width:  # a number, in units of w
             sources = units.to_standard(widen(sources, self.log_width.exp()))
         else:
             sources = units.to_standard(sources)

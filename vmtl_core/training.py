@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,7 +16,7 @@ from tqdm import tqdm
 from vmtl_core import _checks
 from vmtl_core._checks import one_of, positive_finite, positive_int, require
 from vmtl_core._random import forked
-from vmtl_core.adam import FIRST_RATE, LAST_SHARE, Batches, fit_adam, step_seed
+from vmtl_core.adam import FIRST_RATE, LAST_SHARE, Batches, fit_adam, step_seed, whole_steps
 from vmtl_core.averaging import HyperAverage, average
 from vmtl_core.closed_form import Setting, begin, obstacle, pack, setting, to_data, unpack, write
 from vmtl_core.coordinate import Ascent
@@ -140,6 +142,8 @@ def fit(
     task = _check_data(model, x, y, task, seed)
     Batches(task, model.task_sizes, batch_size)
     coordinate = _choose(model, x, method, batch_size, resume)
+    if resume is not None:
+        _same_model(model, resume)
     history = History() if resume is None else resume
     history.method = "coordinate" if coordinate else "adam"
     found = None
@@ -211,6 +215,22 @@ def _choose(
     return why is None
 
 
+def _shapes(model: MultiTaskELBO) -> list[tuple[int, ...]]:
+    return [tuple(p.shape) for p in model.parameters()]
+
+
+def _same_model(model: MultiTaskELBO, resume: History) -> None:
+    """Raise unless a closed-form fit's history is of such a model; Adam looks at its own state."""
+    here = _shapes(model)
+    there = resume.optimizer.get("parameters", here)
+    differ = sum(tuple(a) != b for a, b in zip(there, here, strict=False))
+    require(
+        len(there) == len(here) and not differ,
+        f"`resume` must be the History of an earlier fit of this model, with {len(here)} "
+        f"parameters; got one with {len(there)}, of which {differ} have another shape",
+    )
+
+
 @torch.no_grad()
 def _afresh(model: MultiTaskELBO) -> None:
     """The parameters as they were before the first fit; that state is kept for the next one."""
@@ -274,12 +294,13 @@ def _ascend(
     mixing = model.prior.mixing
     temperature = found.problem.mixing.weights.temperature
     bar = tqdm(total=steps, initial=history.step, disable=not progress, desc="fit", mininterval=0.5)
-    with bar:
+    kept = pack(ascent, lower)
+    with bar, _keep_sweeps(model, found, lambda: kept, history), whole_steps() as stop:
         while history.step < steps:
-            before = pack(ascent)
+            kept = pack(ascent, lower)
             ascent.sweep()
             terms = ascent.measure()
-            _stop_if_not_finite(model, terms, ascent, before, found, history)
+            _stop_if_not_finite(terms, history)
             if history.step % every == 0 and mixing.tasks**2 * 2 <= 20_000_000:
                 logits = ascent.state.logits.masked_fill(mixing.excluded, -torch.inf)
                 record_mixing(history, mixing.dense(logits.softmax(-1)), None)
@@ -287,7 +308,9 @@ def _ascend(
                 history.terms[name].append(value)
             history.terms["temperature"].append(temperature)
             history.step += 1
+            kept = pack(ascent, lower)
             bar.update()
+            stop()
             gained = history.terms["elbo"][-2:]
             if tolerance is not None and len(gained) == 2:
                 history.converged = abs(gained[1] - gained[0]) < tolerance
@@ -295,25 +318,27 @@ def _ascend(
                     break
     if tolerance is not None:
         history.converged = bool(history.converged) and ascent.own.settled
-    write(model, ascent, found.units)
-    history.optimizer = {"coordinate": pack(ascent) | {"lower": lower}}
     history.hyperparameters = {}
     model.average.clear()
     if averaged and model.sources == "own" and model.hyperprior is not None:
         _average(model, ascent, found, seed, history)
 
 
-def _stop_if_not_finite(
-    model: MultiTaskELBO,
-    terms: dict[str, float],
-    ascent: Ascent,
-    before: dict[str, object],
-    found: Setting,
-    history: History,
-) -> None:
+@contextmanager
+def _keep_sweeps(
+    model: MultiTaskELBO, found: Setting, kept: Callable[[], dict[str, Any]], history: History
+) -> Iterator[None]:
+    """However the sweeps end, model and history hold the last whole one, to be resumed from."""
+    try:
+        yield
+    finally:
+        write(model, unpack(model, found, kept()), found.units)
+        history.optimizer = {"coordinate": kept(), "parameters": _shapes(model)}
+
+
+def _stop_if_not_finite(terms: dict[str, float], history: History) -> None:
     wrong = [name for name, value in terms.items() if not math.isfinite(value)]
     if wrong:
-        write(model, unpack(model, found, before), found.units)
         raise NonFiniteError(
             f"step {history.step}: {', '.join(wrong)} is not finite; the model keeps the last "
             "parameters whose objective was finite",

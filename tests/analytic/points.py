@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tests.analytic.test_elbo import a_model
 from vmtl_core import GaussianWeights
@@ -12,11 +12,15 @@ from vmtl_core.points import PosteriorPoints
 LOG_WEIGHTS = torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64).log()
 
 
-class Average:
-    """Stands for a fit that averaged over hyperparameters."""
+class Average(nn.Module):
+    """Stands for a fit that averaged over hyperparameters, with points of unequal weights."""
 
     def __init__(self, points: PosteriorPoints):
+        super().__init__()
         self.found = points
+
+    def __len__(self) -> int:
+        return len(self.found.log_weights)
 
     def points(self) -> PosteriorPoints:
         return self.found

@@ -51,7 +51,10 @@ def held_out(between_sd: float, seed: int, steps: int, lr: float) -> list[float]
     losses = []
     for make in METHODS.values():
         model = make(train.task_sizes, train.x.shape[1])
-        vmtl.fit(model, train.x, train.y, train.task, steps=steps, lr=lr, seed=seed, progress=False)
+        vmtl.fit(
+            model, train.x, train.y, train.task, steps=steps, lr=lr, seed=seed, progress=False,
+            method="adam" if model.posteriors.weights.below is None else "auto", tolerance=None,
+        )  # fmt: skip
         draw = torch.Generator().manual_seed(seed)
         p = vmtl.predictive(model, test.x, test.task, generator=draw)
         losses.append(-p.log_prob(test.y).mean().item())

@@ -93,7 +93,7 @@ def test_collapse_by_numerical_minimisation() -> None:
 
 
 def fitted(
-    difference: float, stops: tuple[int, ...], lr: tuple[float, float]
+    difference: float, stops: tuple[int, ...], lr: tuple[float, float], method: str = "adam"
 ) -> list[tuple[Tensor, Tensor]]:
     """Means and variances after so many steps each."""
     x, y, task = table(difference)
@@ -104,26 +104,36 @@ def fitted(
     history, found = None, []
     for steps in stops:
         history = vmtl.fit(
-            model, x, y, task, steps=steps, lr=schedule, progress=False, resume=history
-        )
+            model, x, y, task, steps=steps, lr=schedule, progress=False, resume=history,
+            method=method, tolerance=None,
+        )  # fmt: skip
         q = model.q_weights()
         found.append((q.mean[:, 0].detach().clone(), q.variance[:, 0].detach().clone()))
     return found
 
 
+@pytest.mark.parametrize("method", ["adam", "coordinate"])
 @pytest.mark.parametrize("difference", [1.5, 0.9])
-def test_fit_reaches_the_law_above_the_threshold(difference: float) -> None:
+def test_fit_reaches_the_law_above_the_threshold(difference: float, method: str) -> None:
     """(5.1) |m_1 - m_2| = |Delta| - 4 sigma / sqrt(N), variances |m_1 - m_2| sigma / sqrt(N)."""
-    ((mean, variance),) = fitted(difference, (500,), (0.05, 3e-4))
+    ((mean, variance),) = fitted(difference, (500,), (0.05, 3e-4), method)
     gap = difference - THRESHOLD
     assert (mean[0] - mean[1]).item() == pytest.approx(gap, abs=0.015)
     assert variance.tolist() == pytest.approx([gap * SIGMA / N**0.5] * 2, rel=0.05)
 
 
 def test_fit_collapses_below_the_threshold() -> None:
-    """(5.1) one mean for both, variances far below sigma^2 / N and falling."""
+    """(5.1) one mean for both, variances far below sigma^2 / N and falling with Adam's steps."""
     (_, early), (mean, late) = fitted(0.35, (100, 400), (0.1, 0.01))
     assert (mean[0] - mean[1]).abs() < 0.02
     assert mean.mean().item() == pytest.approx(0.3, abs=0.02)
     assert (late < 0.1 * SIGMA**2 / N).all()
     assert (late < 0.5 * early).all()
+
+
+def test_closed_form_collapses_below_the_threshold() -> None:
+    """(5.1) the same by coordinate ascent, which is there at once."""
+    ((mean, variance),) = fitted(0.35, (50,), (0.1, 0.01), "coordinate")
+    assert (mean[0] - mean[1]).abs() < 0.02
+    assert mean.mean().item() == pytest.approx(0.3, abs=0.02)
+    assert (variance < 0.1 * SIGMA**2 / N).all()

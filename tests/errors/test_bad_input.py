@@ -64,8 +64,13 @@ def run(x: Any = X, y: Any = Y, task: Any = TASK, **options: Any) -> vmtl.ELBOTe
 
 
 def fit(x: Any = X, y: Any = Y, task: Any = TASK, **options: Any) -> vmtl.History:
-    """Two steps."""
-    return vmtl.fit(model(), x, y, task, **({"steps": 2, "progress": False} | options))
+    """Two sweeps in closed form, or two steps of Adam, not judged."""
+    defaults = {"steps": 2, "progress": False, "tolerance": None}
+    return vmtl.fit(model(), x, y, task, **(defaults | options))
+
+
+def adam(**options: Any) -> vmtl.History:
+    return fit(**({"method": "adam"} | options))
 
 
 def predict(x: Any = X, task: Any = TASK, **options: Any) -> vmtl.PredictiveMixture:
@@ -195,7 +200,7 @@ TABLES: list[Row] = [
     ("task as a column", lambda: run(task=TASK[:, None]), ["`task`", "one-dim", r"\(6, 1\)"]),
     ("complex x", lambda: run(x=X * 1j), ["`x`", "real", "complex64"]),
     ("complex y", lambda: run(y=Y * 1j), ["`y`", "real", "complex64"]),
-    ("complex task", lambda: run(task=TASK * 1j), ["`task`", "real", "complex64"]),
+    ("complex task", lambda: run(task=TASK * 1j), ["`task`", "integer", "complex64"]),
     ("x too short", lambda: run(x=X[:5]), ["`x`", "6 entries of `task`", r"\(5, 2\)"]),
     ("y too long", lambda: run(y=Y.repeat(2)), ["`y`", "6 entries of `task`", r"\(12,\)"]),
     ("x a scalar", lambda: run(x=X[0, 0]), ["`x`", "one row", r"\(\)"]),
@@ -997,8 +1002,8 @@ FITTING: list[Row] = [
     ("rate of NaN", lambda: fit(lr=NAN), ["`lr`", "> 0", "got nan"]),
     ("infinite rate", lambda: fit(lr=INF), ["`lr`", "finite", "got inf"]),
     ("rate as text", lambda: fit(lr="fast"), ["`lr`", "number", "'fast'"]),
-    ("rate turns negative", lambda: fit(lr=lambda s: 0.1 - s), ["`lr`", ">= 0", "-0.9 at step 1"]),
-    ("rate turns NaN", lambda: fit(lr=lambda s: NAN), ["`lr`", "finite", "nan at step 0"]),
+    ("rate turns negative", lambda: adam(lr=lambda s: 0.1 - s), ["`lr`", ">= 0", "-0.9 at step 1"]),
+    ("rate turns NaN", lambda: adam(lr=lambda s: NAN), ["`lr`", "finite", "nan at step 0"]),
     ("batch below the tasks", lambda: fit(batch_size=1), ["`batch_size`", "tasks, 2", "got 1"]),
     ("batch as a float", lambda: fit(batch_size=4.0), ["`batch_size`", "integer", "4.0"]),
     ("seed below zero", lambda: fit(seed=-1), ["`seed`", ">= 0", "got -1"]),
@@ -1011,6 +1016,30 @@ FITTING: list[Row] = [
             model(base_prior=None, transfer=None), X, Y, TASK, 4, progress=False, resume=fit()
         ),
         ["`resume`", "this model", "parameters"],
+    ),
+    (
+        "resume Adam on another model",
+        lambda: vmtl.fit(
+            model(base_prior=None, transfer=None), X, Y, TASK, 4, progress=False, resume=adam()
+        ),
+        ["`resume`", "this model", "parameters"],
+    ),
+    ("no such method", lambda: fit(method="newton"), ["`method`", "'coordinate'", "'newton'"]),
+    (
+        "the closed form on batches",
+        lambda: fit(method="coordinate", batch_size=4),
+        ["`method='coordinate'`", "`batch_size`"],
+    ),
+    (
+        "another method than before",
+        lambda: fit(method="coordinate", resume=adam()),
+        ["`method`", "`resume`, 'adam'", "'coordinate'"],
+    ),
+    ("tolerance of zero", lambda: fit(tolerance=0.0), ["`tolerance`", "> 0", "got 0"]),
+    (
+        "an expectation of another kind",
+        lambda: model(expectation="mean"),
+        ["`expectation`", "'sampled'", "'mean'"],
     ),
     (
         "state of something else",
@@ -1137,12 +1166,15 @@ def test_the_table_covers_every_public_name() -> None:
     """A public name that takes arguments of the user's has a row."""
     source = Path(__file__).read_text(encoding="utf-8")
     without = {
+        "ConvergenceWarning",
         "ELBOTerms",
+        "Interval",
         "NonFiniteError",
         "Predictive",
         "PredictiveMixture",
         "PredictiveRows",
         "Uncertainty",
+        "UnitsWarning",
     }
     missing = {
         name for name in vmtl.__all__ if f"vmtl.{name}(" not in source and name not in without

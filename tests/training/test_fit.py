@@ -1,6 +1,7 @@
 """fit(): seeds, stopping and resuming, what it optimises, what it records."""
 
 import io
+import warnings
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
 import vmtl_core as vmtl
+import vmtl_core.adam
+import vmtl_core.coordinate
 from vmtl_core.training import Batches
 
 SIZES = [4, 9, 6]
@@ -41,8 +44,13 @@ def build(encoded: bool = False, **options: Any) -> vmtl.MultiTaskELBO:
     return vmtl.MultiTaskELBO(**(defaults | options)).double()
 
 
+ADAM: dict[str, Any] = {"method": "adam", "tolerance": None, "lr": 0.03}
+METHODS = pytest.mark.parametrize("method", ["adam", "coordinate"])
+
+
 def fit(model: vmtl.MultiTaskELBO, steps: int = 12, **options: Any) -> vmtl.History:
-    return vmtl.fit(model, *table(), steps=steps, progress=False, **options)
+    """By Adam unless `method` says otherwise, and so short that nothing judges it."""
+    return vmtl.fit(model, *table(), steps=steps, progress=False, **(ADAM | options))
 
 
 def same(a: vmtl.MultiTaskELBO, b: vmtl.MultiTaskELBO) -> bool:
@@ -50,26 +58,57 @@ def same(a: vmtl.MultiTaskELBO, b: vmtl.MultiTaskELBO) -> bool:
     return all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("batch_size", [None, 8])
-def test_seed_fixes_the_numbers(batch_size: int | None) -> None:
+@pytest.mark.parametrize(
+    "options", [{}, {"batch_size": 8}, {"method": "coordinate"}], ids=["full", "batches", "closed"]
+)
+def test_seed_fixes_the_numbers(options: dict[str, Any]) -> None:
     first, second, third = build(), build(), build()
-    a = fit(first, batch_size=batch_size, seed=5)
+    a = fit(first, **options, seed=5)
     torch.rand(11)  # what happened before, in the global stream, is of no consequence
-    b = fit(second, batch_size=batch_size, seed=5)
-    c = fit(third, batch_size=batch_size, seed=6)
+    b = fit(second, **options, seed=5)
+    c = fit(third, **options, seed=6)
     assert same(first, second)
     assert a.terms == b.terms
+    assert all(
+        torch.equal(p, q)
+        for p, q in zip(first.average.buffers(), second.average.buffers(), strict=True)
+    )
     assert not same(first, third)
     assert a.terms["elbo"] != c.terms["elbo"]
 
 
-def test_global_stream_stays_as_it_was() -> None:
+@METHODS
+def test_global_stream_stays_as_it_was(method: str) -> None:
     torch.manual_seed(1)
     expected = torch.rand(3)
     model = build()
     torch.manual_seed(1)
-    fit(model)
+    fit(model, method=method)
     assert torch.equal(torch.rand(3), expected)
+
+
+@METHODS
+def test_a_second_fit_starts_afresh(method: str) -> None:
+    """On other data in between, too: nothing of an earlier fit is left in the next one."""
+    model, fresh = build(), build()
+    expected = fit(fresh, method=method)
+    x, y, task = table()
+    vmtl.fit(
+        model, 3 * x + 1, 5 - 2 * y, task, steps=9, progress=False, **(ADAM | {"method": method})
+    )
+    assert not same(model, fresh)
+    assert fit(model, method=method).terms == expected.terms
+    assert same(model, fresh)
+
+
+def test_adam_after_the_closed_form_and_back() -> None:
+    """Each is as if the other had never been."""
+    adam, closed, model = build(), build(), build()
+    fit(adam), fit(closed, method="coordinate")
+    for method, fresh in (("coordinate", closed), ("adam", adam), ("coordinate", closed)):
+        fit(model, method=method)
+        assert same(model, fresh)
+        assert len(model.average) == len(fresh.average)
 
 
 @pytest.mark.parametrize("latents", [False, True], ids=["inputs", "latents"])
@@ -80,12 +119,18 @@ def test_global_stream_stays_as_it_was() -> None:
         {"batch_size": 8},
         {"lr": vmtl.cosine_decay(0.1, 0.001, 12)},
         {"batch_size": 8, "lr": vmtl.linear_decay(0.1, 0.01, 9), "seed": 2},
+        {"method": "coordinate"},
+        {"method": "coordinate", "seed": 2, "average": False},
     ],
-    ids=["full", "batches", "schedule", "both"],
+    ids=["full", "batches", "schedule", "both", "closed", "closed without average"],
 )
 def test_stop_and_resume_is_bitwise_the_same(options: dict[str, Any], latents: bool) -> None:
     """Through torch.save, into a fresh model and a fresh history, twice."""
-    temperature = vmtl.exponential_decay(1.0, 0.1, 10)
+    closed = options.get("method") == "coordinate"
+    if latents and closed:
+        pytest.skip("the closed form has no latents")
+    # the closed form's temperature is that of the last step
+    temperature = 0.6 if closed else vmtl.exponential_decay(1.0, 0.1, 10)
     whole = build(latents, temperature=temperature)
     expected = fit(whole, 12, **options)
     model, history = build(latents, temperature=temperature), None
@@ -105,18 +150,22 @@ def test_stop_and_resume_is_bitwise_the_same(options: dict[str, Any], latents: b
     assert history.step == 12
     assert same(model, whole)
     assert history.terms == expected.terms
+    assert history.record_steps == expected.record_steps
+    for name, value in whole.state_dict().items():
+        assert torch.equal(model.state_dict()[name], value), name
 
 
-def test_resuming_twice_from_one_state_gives_the_same() -> None:
+@METHODS
+def test_resuming_twice_from_one_state_gives_the_same(method: str) -> None:
     """A state dict is a copy: going on from it changes neither it nor its history."""
     model = build()
-    history = fit(model, 5)
+    history = fit(model, 5, method=method)
     state, start = history.state_dict(), deepcopy(model.state_dict())
     results = []
     for _ in range(2):
         again = build()
         again.load_state_dict(start)
-        resumed = fit(again, 10, resume=vmtl.History().load_state_dict(state))
+        resumed = fit(again, 10, method=method, resume=vmtl.History().load_state_dict(state))
         results.append((resumed.terms, [p.clone() for p in again.parameters()]))
     assert results[0][0] == results[1][0]
     assert all(torch.equal(p, q) for p, q in zip(results[0][1], results[1][1], strict=True))
@@ -141,6 +190,32 @@ def test_interrupted_fit_can_be_resumed() -> None:
         fit(model, 10, lr=rate, resume=history)
     assert history.step == 6
     fit(model, 10, lr=rate, resume=history)
+    assert same(model, whole)
+    assert history.terms == expected.terms
+
+
+@METHODS
+def test_an_interrupt_keeps_the_history(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in a fit that nobody holds the history of: the exception has it, to be resumed."""
+    model, whole, calls = build(), build(), []
+    expected = fit(whole, method=method)
+    owner: Any = vmtl_core.adam if method == "adam" else vmtl_core.coordinate.Ascent
+    name = "record_terms" if method == "adam" else "sweep"
+    original = getattr(owner, name)
+
+    def interrupted(*args: Any, **kwargs: Any) -> Any:
+        calls.append(1)
+        if len(calls) > 3:
+            raise KeyboardInterrupt
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(owner, name, interrupted)
+    with pytest.raises(KeyboardInterrupt) as found:
+        fit(model, method=method)
+    history = found.value.history  # type: ignore[attr-defined]
+    assert history.step == len(history.terms["elbo"]) == 3
+    monkeypatch.undo()
+    fit(model, method=method, resume=history)
     assert same(model, whole)
     assert history.terms == expected.terms
 
@@ -178,7 +253,7 @@ def test_history_without_latents_has_no_beta() -> None:
 def test_progress_bar_goes_to_stderr_and_can_be_off(capfd: pytest.CaptureFixture[str]) -> None:
     fit(build())
     assert capfd.readouterr() == ("", "")
-    vmtl.fit(build(), *table(), steps=3)
+    vmtl.fit(build(), *table(), steps=3, **ADAM)
     out, err = capfd.readouterr()
     assert out == ""
     assert "fit" in err
@@ -249,7 +324,8 @@ def test_user_modules_are_registered_and_move(likelihood: Callable[[], Any], sou
     before = [p.detach().clone() for p in registered]
     fit(model, 3)
     assert all(not torch.equal(p, old) for p, old in zip(registered, before, strict=True))
-    assert set(model.state_dict()) == {name for name, _ in model.named_parameters()}
+    buffers = {name for name in model.state_dict() if name.startswith("average.")}
+    assert set(model.state_dict()) - buffers == {name for name, _ in model.named_parameters()}
 
 
 def leaves() -> tuple[list[Tensor], list[Distribution]]:
@@ -280,11 +356,12 @@ def test_plain_list_of_distributions(sources: str) -> None:
 
 
 def test_fit_leaves_plain_distributions_to_the_user() -> None:
-    """Also where their parameters are computed from others, once: fit fits the rest."""
+    """Also where their parameters are computed from others, once: fit fits the rest, and says so."""
     raw = torch.zeros(TASKS, INPUTS, dtype=torch.float64, requires_grad=True)
     given = [Independent(Normal(raw[t], raw[t].exp()), 1) for t in range(TASKS)]
     model = build(weights=given, sources="joint")
-    history = fit(model, 5)
+    with pytest.warns(UserWarning, match=r"a tensor of shape \(3, 3\), which no module"):
+        history = fit(model, 5)
     assert history.step == 5
     assert raw.grad is None
     assert not same(model, build(weights=given, sources="joint"))
@@ -318,8 +395,12 @@ def test_batches_are_stratified(batch_size: int) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("latents", [False, True], ids=["inputs", "latents"])
-def test_dtypes(dtype: torch.dtype, latents: bool) -> None:
+@pytest.mark.parametrize(
+    ("latents", "method"),
+    [(False, "adam"), (True, "adam"), (False, "coordinate")],
+    ids=["inputs", "latents", "closed"],
+)
+def test_dtypes(dtype: torch.dtype, latents: bool, method: str) -> None:
     """All results in the model's dtype, whatever the data's."""
     model = build(latents).to(dtype)
     for data in (torch.float32, torch.float64):
@@ -327,9 +408,11 @@ def test_dtypes(dtype: torch.dtype, latents: bool) -> None:
         terms = model(x, y, task)
         assert {getattr(terms, name).dtype for name in terms._fields} == {dtype}
         assert terms.elbo.dtype == dtype
-        vmtl.fit(model, x, y, task, steps=3, progress=False)
+        options = ADAM | {"method": method}
+        vmtl.fit(model, x, y, task, steps=3, progress=False, **options)
         assert vmtl.predictive(model, x, task).mean.dtype == dtype
     assert {p.dtype for p in model.parameters()} == {dtype}
+    assert {b.dtype for b in model.average.buffers()} == {dtype}
 
 
 def test_float32_and_float64_agree() -> None:
@@ -359,8 +442,24 @@ def test_integer_targets_and_inputs() -> None:
     """Labels and counts as they come out of a table."""
     x, y, task = table()
     model = build(True, likelihood=vmtl.LinearBernoulli())
-    history = vmtl.fit(model, (5 * x).long(), (y > 1).long(), task, steps=2, progress=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", vmtl.UnitsWarning)  # five times as wide as standard units
+        history = vmtl.fit(
+            model, (5 * x).long(), (y > 1).long(), task, steps=2, progress=False, **ADAM
+        )
     assert history.step == 2
+
+
+@METHODS
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.int16, torch.int32])
+def test_task_columns_of_any_integer(method: str, dtype: torch.dtype) -> None:
+    """The same numbers whatever integers the ids come in."""
+    x, y, task = table()
+    model, other = build(), build()
+    fit(other, 4, method=method)
+    options = ADAM | {"method": method}
+    vmtl.fit(model, x, y, task.to(dtype), steps=4, progress=False, **options)
+    assert same(model, other)
 
 
 def test_sizes_as_numpy_counts_them() -> None:

@@ -1,6 +1,7 @@
 """A loss that turns non-finite stops fit: step and term named, the last finite parameters kept."""
 
 import math
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -75,9 +76,15 @@ def model(**options: Any) -> vmtl.MultiTaskELBO:
     return vmtl.MultiTaskELBO(**(defaults | options)).double()
 
 
+def fit(made: vmtl.MultiTaskELBO, **options: Any) -> vmtl.History:
+    """By Adam, unjudged, at a constant rate: the first steps are the same however many follow."""
+    defaults: dict[str, Any] = {"method": "adam", "lr": 0.03, "tolerance": None, "progress": False}
+    return vmtl.fit(made, X, Y, TASK, **(defaults | options))
+
+
 def stopped(made: vmtl.MultiTaskELBO, **options: Any) -> vmtl.NonFiniteError:
     with pytest.raises(vmtl.NonFiniteError) as found:
-        vmtl.fit(made, X, Y, TASK, **({"steps": 20, "progress": False} | options))
+        fit(made, **({"steps": 20} | options))
     return found.value
 
 
@@ -85,7 +92,7 @@ def parameters_at(step: int, **options: Any) -> list[Tensor]:
     """Those of an undisturbed fit after so many updates."""
     made = model(**options)
     if step:
-        vmtl.fit(made, X, Y, TASK, steps=step, progress=False)
+        fit(made, steps=step)
     return [p.detach().clone() for p in made.parameters()]
 
 
@@ -182,6 +189,29 @@ def test_divergence_by_too_large_a_rate() -> None:
         made(X, Y, TASK)  # has finite parameters: an objective can be computed
 
 
+@pytest.mark.parametrize("latents", [False, True], ids=["inputs", "latents"])
+@pytest.mark.parametrize(("steps", "rate"), [(1, 1e3), (1, 1e38), (5, 1e38)])
+def test_the_last_update_is_looked_at(steps: int, rate: float, latents: bool) -> None:
+    """One step that is far too long, and no step after it to find out."""
+    encoder = vmtl.GaussianEncoder(2, 2, 2) if latents else None
+    made = vmtl.MultiTaskELBO(
+        vmtl.LinearGaussian(), vmtl.GaussianWeights(2, (2,)), encoder, task_sizes=[3, 3]
+    )
+    before = [p.detach().clone() for p in made.parameters()]
+    error = stopped(made, steps=steps, lr=rate)
+    assert "try a smaller `lr`" in str(error)
+    assert_parameters(made, before)
+
+
+def test_the_error_can_be_pickled() -> None:
+    """As processes hand it on: message and history."""
+    error = stopped(model(likelihood=Likelihood(TURN)))
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is vmtl.NonFiniteError
+    assert str(again) == str(error)
+    assert again.history.terms == error.history.terms
+
+
 def test_first_step() -> None:
     made = model(likelihood=Likelihood(0))
     error = stopped(made)
@@ -200,7 +230,9 @@ def test_large_finite_gradients_go_on() -> None:
     made = vmtl.MultiTaskELBO(
         Steep(), vmtl.GaussianWeights(2, (2,)), task_sizes=[3, 3], sources="joint"
     )
-    history = vmtl.fit(made, X.float(), Y.float(), TASK, steps=3, progress=False)
+    history = vmtl.fit(
+        made, X.float(), Y.float(), TASK, steps=3, lr=0.03, tolerance=None, progress=False
+    )
     assert history.step == 3
 
 
@@ -210,5 +242,5 @@ def test_fit_goes_on_after_the_cure() -> None:
     made = model(likelihood=likelihood)
     error = stopped(made)
     likelihood.turn = math.inf
-    history = vmtl.fit(made, X, Y, TASK, steps=10, lr=0.01, progress=False, resume=error.history)
+    history = fit(made, steps=10, lr=0.01, resume=error.history)
     assert history.step == 10

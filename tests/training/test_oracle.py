@@ -71,11 +71,18 @@ def build(latents: bool, covariance: str | None = None, **options: Any) -> vmtl.
     return perturb(vmtl.MultiTaskELBO(**(settings | options)))
 
 
-@pytest.mark.parametrize("latents", [False, True], ids=["inputs", "latents"])
+WAYS = {
+    "exact": {"latents": False, "expectation": "exact"},
+    "sampled": {"latents": False, "expectation": "sampled"},
+    "latents": {"latents": True},
+}
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
 @pytest.mark.parametrize("divergence", DIVERGENCES)
 @pytest.mark.parametrize("sources", ["own", "previous", "joint"])
-def test_equals_the_loops(sources: str, divergence: str, latents: bool) -> None:
-    """(5.1), (5.4), (5.5), (5.6), (11.16) in every combination of the constructor's choices."""
+def test_equals_the_loops(sources: str, divergence: str, way: dict[str, Any]) -> None:
+    """(5.1), (5.4), (5.5), (5.6), (5.12), (11.16) in every combination of the constructor's choices."""
     base_priors, transfers = (
         (None, "standard", "learned", GIVEN),
         (None, "learned", 0.4, "stationary"),
@@ -85,8 +92,8 @@ def test_equals_the_loops(sources: str, divergence: str, latents: bool) -> None:
         if base_prior is None and transfer == "stationary":
             continue
         model = build(
-            latents,
-            covariance,
+            **way,
+            covariance=covariance,
             sources=sources,
             divergence=divergence,
             base_prior=base_prior,
@@ -95,28 +102,56 @@ def test_equals_the_loops(sources: str, divergence: str, latents: bool) -> None:
         compare(model, *table())
 
 
-@pytest.mark.parametrize("latents", [False, True], ids=["inputs", "latents"])
-def test_mini_batch_with_an_absent_task(latents: bool) -> None:
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
+def test_mini_batch_with_an_absent_task(way: dict[str, Any]) -> None:
     """(5.3): N_t / B_t for those present, KL of w alone for the absent one."""
-    compare(build(latents), *table([2, 1, 0, 4]))
+    compare(build(**way), *table([2, 1, 0, 4]))
 
 
-@pytest.mark.parametrize("latents", [False, True], ids=["inputs", "latents"])
-def test_heterogeneous_likelihoods(latents: bool) -> None:
-    """Two regressions with noise scales of their own, two classifications."""
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
+def test_heterogeneous_likelihoods(way: dict[str, Any]) -> None:
+    """(5.12) two regressions with noise scales of their own, a classification, counts."""
     kinds = [vmtl.LinearGaussian(), vmtl.LinearBernoulli(), vmtl.LinearGaussian(0.5)]
     x, y, task = table()
-    y = torch.where((task == 1) | (task == 3), (y > 0).double(), y)
-    compare(build(latents, likelihood=[*kinds, vmtl.LinearBernoulli()]), x, y, task)
+    y = torch.where(task == 1, (y > 0).double(), torch.where(task == 3, (3 * y.abs()).floor(), y))
+    compare(build(**way, likelihood=[*kinds, vmtl.LinearPoisson()]), x, y, task)
 
 
-def test_weights_with_several_columns() -> None:
+@pytest.mark.parametrize("covariance", ["diagonal", "full"])
+@pytest.mark.parametrize("unit", [0.0, 1.2])
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
+def test_a_noise_scale_for_each_task(way: dict[str, Any], unit: float, covariance: str) -> None:
+    """(5.6) the geometric mean in units of y, and every task's about it."""
+    model = build(**way, covariance=covariance, likelihood=vmtl.LinearGaussian(tasks=TASKS))
+    assert model.own is not None
+    for bundle in (model.posteriors, model.own):
+        bundle.likelihood.unit.fill_(unit)
+    compare(model, *table())
+
+
+@pytest.mark.parametrize("transfer", [None, "learned", 0.4, "stationary"])
+@pytest.mark.parametrize("sources", ["own", "previous", "joint"])
+def test_standard_units(sources: str, transfer: Any) -> None:
+    """(5.13) the base prior's parameters and a learned width are of u, where w = o + B u."""
+    turn = torch.tensor([[2.0, 0, 0], [0, 0.5, 0], [-3.0, 0.4, 1.5]]).double()
+    shift = torch.tensor([[0.0, 0.0, 4.0]]).double()
+    for covariance, base_prior in product(("diagonal", "full"), ("learned", None)):
+        if base_prior is None and transfer == "stationary":
+            continue
+        model = build(False, covariance, sources=sources, transfer=transfer, base_prior=base_prior)
+        model.prior.units.set(turn[None], shift, turn)
+        compare(model, *table())
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
+def test_weights_with_several_columns(way: dict[str, Any]) -> None:
     """Classes: w of event shape (D + 1, C)."""
     x, y, task = table()
+    rows = (LATENTS if way["latents"] else INPUTS) + 1
     model = build(
-        True,
+        **way,
         likelihood=vmtl.LinearCategorical(),
-        weights=vmtl.GaussianWeights(TASKS, (LATENTS + 1, COLUMNS), covariance="diagonal"),
+        weights=vmtl.GaussianWeights(TASKS, (rows, COLUMNS), covariance="diagonal"),
     )
     compare(model, x, (y > 0).double(), task)
 

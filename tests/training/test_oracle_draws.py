@@ -22,7 +22,7 @@ CASES: dict[str, dict[str, Any]] = {
     "own": {"sources": "own"},
     "sampled": {
         "sources": "previous", "divergence": "monte_carlo", "divergence_samples": 20,
-        "base_prior": None, "transfer": "learned",
+        "base_prior": None, "transfer": "learned", "expectation": "sampled",
     },
 }  # fmt: skip
 
