@@ -170,7 +170,7 @@ class Expansion:
     """Sites of the tasks that aren't Gaussian, kept about the posterior that they lead to."""
 
     def __init__(self, table: Table, q: Gaussians):
-        self.table, self.other = table, table.expand(q)
+        self.table, self.other = table, table.begin(q)
         self.share = torch.ones_like(table.counts)
 
     @classmethod
@@ -206,6 +206,7 @@ class Expansion:
             found = update(whole.precision, whole.natural, *prior)
             q = found.gaussians()
             fresh = self.table.expand(q)
+            assert fresh is not None
             # KL(q || prior) = E log site - log evidence, for q is the posterior under the site.
             gain = self.table.site(log_scale, fresh).expected(q) - whole.expected(q)
             now = gain + whole.constant + found.log_evidence.sum(-1)
