@@ -1,6 +1,7 @@
 """Bayes' rule for sites, (5.14), and the sites of labels and counts, (5.15)."""
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch.distributions import MultivariateNormal
 
 import vmtl_core as vmtl
 from tests.stats import integral
-from vmtl_core import evidence, population
+from vmtl_core import evidence
 from vmtl_core.evidence import Gaussians
 from vmtl_core.population import Expansion
 from vmtl_core.sites import Site, Table
@@ -72,7 +73,7 @@ SIZES, NOISE = (4, 2, 7), 0.6
 def regression(intercept: bool) -> tuple[Tensor, Tensor, Tensor]:
     """A table of three tasks, rows in random order."""
     task = torch.arange(3).repeat_interleave(torch.tensor(SIZES))[torch.randperm(sum(SIZES))]
-    x = torch.randn(len(task), 2) * torch.tensor([3.0, 0.2]) + 1.0
+    x = torch.randn(len(task), 2) * torch.tensor([3.0, 0.6]) + 0.5
     return x, x.sum(-1) + task + torch.randn(len(task)) + float(intercept), task
 
 
@@ -98,9 +99,7 @@ def test_own_posteriors_are_the_textbook_formula(intercept: bool) -> None:
         covariance = torch.linalg.inv(precision)
         mean = covariance @ (rows.T @ y[task == t] / NOISE**2 + prior.precision_matrix @ prior.mean)
         torch.testing.assert_close(found.mean[t], mean, rtol=1e-10, atol=1e-10)
-        torch.testing.assert_close(
-            found.covariance_matrix[t], covariance, rtol=1e-10, atol=1e-10
-        )
+        torch.testing.assert_close(found.covariance_matrix[t], covariance, rtol=1e-10, atol=1e-10)
 
 
 LIKELIHOODS: dict[str, Any] = {
@@ -212,7 +211,7 @@ def test_wide_priors_converge(kind: str, sd: float) -> None:
     prior = torch.zeros(1, 2), sd * torch.eye(2)[None]
     start = Gaussians(torch.zeros(4, 1, 2), (sd**2 * torch.eye(2)).expand(4, 1, 2, 2))
     expansion = Expansion(table, start)
-    site, found = expansion.settle(torch.zeros(4), prior, 1e-12, most=300)
+    _, found = expansion.settle(torch.zeros(4), prior, 1e-12, most=300)
     fresh = table.expand(found.gaussians())
     assert fresh is not None
     again = evidence.update(fresh.precision, fresh.natural, *prior)
@@ -220,6 +219,31 @@ def test_wide_priors_converge(kind: str, sd: float) -> None:
     torch.testing.assert_close(
         again.gaussians().covariance, found.gaussians().covariance, rtol=1e-3, atol=1e-4
     )
+
+
+@pytest.mark.parametrize("count", [0.0, 5000.0])
+def test_counts_far_from_their_prior(count: float) -> None:
+    """Renewals begin about the counts: from the prior's log rate they would overshoot."""
+    task, y = torch.arange(2).repeat_interleave(6), torch.full((12,), count)
+    prior = MultivariateNormal(torch.zeros(1), 100.0 * torch.eye(1))
+    model = vmtl.MultiTaskELBO(
+        vmtl.LinearPoisson(),
+        vmtl.GaussianWeights(2, (1,)),
+        task_sizes=[6, 6],
+        base_prior=prior,
+        transfer=None,
+    ).double()
+    vmtl.fit(model, torch.ones(12, 1), y, task, progress=False)
+    found = model.source_weights()
+    if count:
+        torch.testing.assert_close(
+            found.mean[:, 0], torch.tensor(count).log().expand(2), rtol=1e-4, atol=1e-4
+        )
+        torch.testing.assert_close(
+            found.stddev[:, 0] ** -2, torch.tensor(6 * count).expand(2), rtol=1e-3, atol=0
+        )
+    else:
+        assert bool((found.mean < -3).all() and (found.stddev > 1).all())
 
 
 def elbo(table: Table, expansion: Expansion, prior: tuple[Tensor, Tensor]) -> Tensor:
@@ -246,6 +270,5 @@ def test_renewals_raise_every_task(kind: str) -> None:
     for _ in range(6):
         expansion.settle(torch.zeros(3), prior, 1e-12, most=4)
         values.append(elbo(table, expansion, prior))
-    for before, after in zip(values[1:], values[2:], strict=False):
+    for before, after in pairwise(values[1:]):
         assert bool((after >= before - 1e-6).all())
-    assert population.Expansion is Expansion
