@@ -170,7 +170,7 @@ class Expansion:
     """Sites of the tasks that aren't Gaussian, kept about the posterior that they lead to."""
 
     def __init__(self, table: Table, q: Gaussians):
-        self.table, self.other = table, table.expand(q)
+        self.table, self.other = table, table.begin(q)
         self.share = torch.ones_like(table.counts)
 
     @classmethod

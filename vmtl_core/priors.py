@@ -225,11 +225,11 @@ class WeightsPrior(nn.Module):
         return every if rows is None else map_parameters(every, lambda t: t[rows])
 
     def anchor(self, event_shape: Sequence[int]) -> Distribution:
-        """What own-data posteriors are fitted under: p_0, or N(0, I) without one; (1,)."""
+        """What own-data posteriors are fitted under: p_0, or N(0, I) in standard units; (1,)."""
         if self.base is not None:
             return self.base()
         zeros = self.mixing.logits.new_zeros(1, torch.Size(event_shape).numel())
-        return gaussian(zeros, torch.ones_like(zeros), event_shape)
+        return self.units.to_data(gaussian(zeros, torch.ones_like(zeros), event_shape))
 
     def forward(
         self, sources: Distribution, temperature: float, generator: Generator | None = None

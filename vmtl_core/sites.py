@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vmtl_core._rows import place_in_task, rows_per_task
 from vmtl_core.evidence import Gaussians
-from vmtl_core.likelihoods import LinearGaussian
+from vmtl_core.likelihoods import LinearGaussian, LinearPoisson
 
 CHUNK, WASTE = 2**22, 4
 """Numbers in a block of rows' outer products; how many times the rows padding may make of them."""
@@ -108,11 +108,19 @@ class Table:
         """
         if not self.parts:
             return None
-        total = None
-        for part in self.parts:
-            site = part.expand(q, self.tasks, self.shift)
-            total = site if total is None else Site(*(a + b for a, b in zip(total, site)))
-        return total
+        return self._sum([part.expand(q, self.tasks, self.shift) for part in self.parts])
+
+    def begin(self, q: Gaussians) -> Site | None:
+        """Sites to begin with, where no posterior is near: about q, but counts about themselves.
+
+        At a log rate far below the counts a renewal would overshoot beyond the floats.
+        """
+        if not self.parts:
+            return None
+        return self._sum([part.begin(q, self.tasks, self.shift) for part in self.parts])
+
+    def _sum(self, sites: list[Site]) -> Site:
+        return Site(*(sum(one[1:], one[0]) for one in zip(*sites, strict=True)))
 
     def log_likelihood(self, q: Gaussians, log_scale: Tensor) -> Tensor:
         """E log p(y_t|w), in units of the data, (T,)."""
@@ -147,7 +155,20 @@ class Part(NamedTuple):
 
     def expand(self, q: Gaussians, tasks: int, shift: Tensor) -> Site:
         """See `Table.expand`."""
-        mean, variance = self.moments(q, shift)
+        site, value = self._about(*self.moments(q, shift), tasks, shift)
+        return site._replace(constant=value - site.expected(q))
+
+    def begin(self, q: Gaussians, tasks: int, shift: Tensor) -> Site:
+        """See `Table.begin`; the constant is 0."""
+        if not isinstance(self.likelihood, LinearPoisson):
+            return self.expand(q, tasks, shift)
+        rate = (self.y + 0.5).log().unsqueeze(-1)
+        return self._about(rate, torch.zeros_like(rate), tasks, shift)[0]
+
+    def _about(
+        self, mean: Tensor, variance: Tensor, tasks: int, shift: Tensor
+    ) -> tuple[Site, Tensor]:
+        """Sites without their constants, and E log p of each task, for moments of the predictors."""
         with torch.enable_grad():
             mean.requires_grad_(True), variance.requires_grad_(True)
             rows = self.expected(mean, variance)
@@ -158,8 +179,7 @@ class Part(NamedTuple):
         pull = (slope + curvature * mean).unsqueeze(-1) * self.rows.x.unsqueeze(1)
         natural = pull.new_zeros(tasks, *pull.shape[1:]).index_add_(0, self.rows.task, pull)
         value = rows.new_zeros(tasks).index_add_(0, self.rows.task, rows.detach())
-        site = Site(precision, natural, torch.zeros_like(value))
-        return site._replace(constant=value - site.expected(q))
+        return Site(precision, natural, torch.zeros_like(value)), value
 
 
 def _many(likelihood: Any) -> bool:
