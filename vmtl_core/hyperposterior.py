@@ -24,8 +24,9 @@ FREEDOM = 6.0
 """Degrees of freedom of the Student t."""
 DRAWS, FEWEST, NUMBERS = 256, 64, 1_000_000
 """Draws; fewer, but not below `FEWEST`, where all their matrices would have more numbers."""
-POOR = 1 / 8
-"""Where fewer of the draws are effective, all sds of the population move together instead."""
+POOR = 32.0
+"""With fewer effective draws, too few for the points that are drawn of them, all sds of the
+population move together instead."""
 
 
 class Hyperdraws(NamedTuple):
@@ -60,7 +61,9 @@ class Collapsed(NamedTuple):
     root: Tensor
 
 
-def collapsed(table: Table, own: Own, noise: Tensor, log_sd: Tensor) -> Collapsed:
+def collapsed(
+    table: Table, own: Own, noise: Tensor, log_sd: Tensor, together: bool = False
+) -> Collapsed:
     r"""Evidence of S hyperparameters under the own-data model and its hyperpriors. Equation (5.17).
 
     With a learned prior, m_0 ~ N(0, I/2) is integrated: given m_0 a task's evidence is Gaussian in
@@ -69,6 +72,8 @@ def collapsed(table: Table, own: Own, noise: Tensor, log_sd: Tensor) -> Collapse
     Args:
         table, own: data, and the own-data half at its mode, about which sites are taken.
         noise: (S, F); log_sd: (S, P, D).
+        together: whether the sds keep their ratios. They are one unknown then and have one
+            hyperprior, the geometric mean of theirs.
     """
     population, count = own.population, len(noise)
     site = table.site(own.noise.tasks(noise), own.other)
@@ -84,7 +89,8 @@ def collapsed(table: Table, own: Own, noise: Tensor, log_sd: Tensor) -> Collapse
         return Collapsed(
             total, loc, torch.zeros_like(site.precision[:, 0]).expand(count, *root.shape[-3:])
         )
-    total = total + population.log_marginal_hyperprior(log_sd)
+    hyperprior = population.log_marginal_hyperprior(log_sd)
+    total = total + (hyperprior / log_sd[0].numel() if together else hyperprior)
     pulled = site.precision @ found.root
     weight = (site.precision - pulled @ pulled.mT).sum(-4)
     natural = (site.natural - times(pulled, times(found.root.mT, site.natural))).sum(-3)
@@ -106,6 +112,7 @@ class Directions:
             (learned, few or (learned + 2 <= MOST_DIRECTIONS and not together)),
         ]
         self.size = sum(n if each else min(n, 1) for n, each in self.kinds)
+        self.together = not self.kinds[1][1]
 
     def place(self, move: Tensor) -> tuple[Tensor, Tensor]:
         """noise (S, F) and log_sd (S, P, D) for moves (S, size)."""
@@ -127,8 +134,9 @@ def draw_hyperparameters(table: Table, own: Own, seed: int) -> Hyperdraws:
     Where a population sd may as well be 0, its posterior has a long tail that the draws miss; if
     few of them count for that reason, the sds keep their ratios.
     """
-    draws = _draws(table, own, Directions(own), seed)
-    if draws.effective < POOR * len(draws.log_weights):
+    ways = Directions(own)
+    draws = _draws(table, own, ways, seed)
+    if ways.size and not ways.together and draws.effective < POOR:
         draws = _draws(table, own, Directions(own, together=True), seed)
     return draws
 
@@ -144,7 +152,7 @@ def _draws(table: Table, own: Own, ways: Directions, seed: int) -> Hyperdraws:
     for again in (False, True):
         move, log_proposal = _student(centre, root, count, seed + again)
         noise, log_sd = ways.place(move)
-        found = _in_blocks(table, own, noise, log_sd)
+        found = _in_blocks(table, own, noise, log_sd, ways.together)
         log_weights = (found.log_evidence - log_proposal).log_softmax(0)
         if not again:
             centre, root = _refit(move, log_weights.exp().unsqueeze(-1), root)
@@ -160,11 +168,11 @@ def _refit(move: Tensor, weights: Tensor, root: Tensor) -> tuple[Tensor, Tensor]
     return centre, torch.linalg.cholesky(share * spread + (1 - share) * root @ root.mT)
 
 
-def _in_blocks(table: Table, own: Own, noise: Tensor, log_sd: Tensor) -> Collapsed:
+def _in_blocks(table: Table, own: Own, noise: Tensor, log_sd: Tensor, together: bool) -> Collapsed:
     """`collapsed` for blocks of draws, so that memory stays bounded."""
     size = max(1, NUMBERS // own.site.precision.numel())
     blocks = [
-        collapsed(table, own, a, b)
+        collapsed(table, own, a, b, together)
         for a, b in zip(noise.split(size), log_sd.split(size), strict=True)
     ]
     return Collapsed(*(torch.cat(one) for one in zip(*blocks, strict=True)))
@@ -175,7 +183,7 @@ def _laplace(table: Table, own: Own, ways: Directions, step: float = 1e-3) -> Te
     shifts = step * torch.eye(ways.size, dtype=own.site.natural.dtype)
     at = torch.cat([shifts, -shifts]).to(own.site.natural).requires_grad_(True)
     with torch.enable_grad():
-        value = collapsed(table, own, *ways.place(at)).log_evidence.sum()
+        value = collapsed(table, own, *ways.place(at), ways.together).log_evidence.sum()
         (slope,) = torch.autograd.grad(value, at)
     above, below = slope.detach().chunk(2)
     curvature = -(above - below) / (2 * step)
