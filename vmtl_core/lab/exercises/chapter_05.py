@@ -76,6 +76,76 @@ def one_scale_5_2(rows: Tensor, task: Tensor, sizes: Tensor) -> Tensor:
     return sums_5_2(rows, task, sizes) * sizes.sum() / len(rows)
 
 
+def stub_5_5(
+    A: Tensor, b: Tensor, P: Tensor, mu: Tensor, log_alpha: Tensor, kl: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Mean (D,) and covariance (D, D) of the q that is best for the convex bound (4.3).
+
+    Site A (D, D), b (D,); components of precision P (K, D, D) and mean mu (K, D); log alpha (K,);
+    KL of the present q to each component (K,).
+    """
+    raise NotImplementedError("your code here")
+
+
+def solution_5_5(
+    A: Tensor, b: Tensor, P: Tensor, mu: Tensor, log_alpha: Tensor, kl: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Mean (D,) and covariance (D, D) of the q that is best for the convex bound (4.3).
+
+    Site A (D, D), b (D,); components of precision P (K, D, D) and mean mu (K, D); log alpha (K,);
+    KL of the present q to each component (K,).
+    """
+    alpha = log_alpha.exp()
+    covariance = torch.linalg.inv(A + torch.einsum("k,kde->de", alpha, P))
+    natural = b + torch.einsum("k,kde,ke->d", alpha, P, mu)
+    return covariance @ natural, covariance
+
+
+def cases_5_5() -> list[tuple[Tensor, ...]]:
+    cases = []
+    for size, count in ((2, 3), (3, 2), (1, 4)):
+        roots = torch.randn(count + 1, size, size)
+        square = roots @ roots.mT + torch.eye(size)
+        log_alpha = torch.randn(count).log_softmax(0)
+        kl = 3 * torch.rand(count)
+        mu = 2 * torch.randn(count, size)
+        cases.append((square[0], torch.randn(size), square[1:], mu, log_alpha, kl))
+    return cases
+
+
+def jensen_5_5(
+    A: Tensor, b: Tensor, P: Tensor, mu: Tensor, log_alpha: Tensor, kl: Tensor
+) -> tuple[Tensor, Tensor]:
+    return solution_5_5(A, b, P, mu, (log_alpha - kl).log_softmax(0), kl)
+
+
+def means_5_5(
+    A: Tensor, b: Tensor, P: Tensor, mu: Tensor, log_alpha: Tensor, kl: Tensor
+) -> tuple[Tensor, Tensor]:
+    alpha = log_alpha.exp()
+    precision = torch.einsum("k,kde->de", alpha, P)
+    covariance = torch.linalg.inv(A + precision)
+    return covariance @ (b + precision @ (alpha @ mu)), covariance
+
+
+def prior_5_5(
+    A: Tensor, b: Tensor, P: Tensor, mu: Tensor, log_alpha: Tensor, kl: Tensor
+) -> tuple[Tensor, Tensor]:
+    return solution_5_5(torch.zeros_like(A), torch.zeros_like(b), P, mu, log_alpha, kl)
+
+
+def moments_5_5(
+    A: Tensor, b: Tensor, P: Tensor, mu: Tensor, log_alpha: Tensor, kl: Tensor
+) -> tuple[Tensor, Tensor]:
+    alpha = log_alpha.exp()
+    mean = alpha @ mu
+    away = mu - mean
+    spread = torch.linalg.inv(P) + away.unsqueeze(-1) * away.unsqueeze(-2)
+    precision = torch.linalg.inv(torch.einsum("k,kde->de", alpha, spread))
+    covariance = torch.linalg.inv(A + precision)
+    return covariance @ (b + precision @ mean), covariance
+
+
 EXERCISES = [
     Exercise(
         number="5.1",
@@ -198,6 +268,41 @@ EXERCISES = [
                 "Adam ignores a factor on the whole objective. Here the factor sits on the "
                 "likelihood alone, so the balance with the KL shifts; see (5.3b).",
                 "d",
+            ),
+        ],
+    ),
+    Exercise(
+        number="5.5",
+        title="The E-step of the convex bound",
+        stub=stub_5_5,
+        solution=solution_5_5,
+        cases=cases_5_5,
+        hint="Repeat the step before (5.16) for the sum of alpha_k KL(q || p_k). Then Bayes' rule, "
+        "(5.14).",
+        mistakes=[
+            Mistake(
+                "jensen",
+                "those exponents are the responsibilities (4.5), which belong to the Jensen bound. "
+                "In the convex bound (4.3) the weights of the KLs are alpha themselves.",
+                jensen_5_5,
+            ),
+            Mistake(
+                "means",
+                "you averaged the means of the components. In a product of powers, (5.16), the "
+                "precisions times means add up.",
+                means_5_5,
+            ),
+            Mistake(
+                "prior",
+                "that is the product of (5.16), the prior. The task's site, the likelihood, is "
+                "missing: (5.14).",
+                prior_5_5,
+            ),
+            Mistake(
+                "moments",
+                "that prior has the mean and covariance of the mixture. The convex bound (4.3) "
+                "wants the product of powers, (5.16), which is narrower.",
+                moments_5_5,
             ),
         ],
     ),
