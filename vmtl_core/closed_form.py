@@ -237,36 +237,39 @@ def _mixing(model: MultiTaskELBO, tau: float, seed: int, device: torch.device) -
     return Mixing(weights, mixing.logits.detach().double(), start, mixing.columns())
 
 
-def begin(
-    model: MultiTaskELBO,
-    found: Setting,
-    tolerance: float,
-    seed: int,
-    again: Callable[[Tensor], Setting],
-) -> tuple[Ascent, Setting, Tensor | None]:
-    """Fit the own-data half, choose units and candidates, and set up the mixture half.
+def correlated(
+    model: MultiTaskELBO, found: Setting, tolerance: float, again: Callable[[Tensor], Setting]
+) -> tuple[Setting, Own, Tensor | None]:
+    """The own-data half, in units that make the population's coordinates independent.
 
     Args:
         model, found: the model and its setting.
         tolerance: in nats a task.
-        seed: of the candidates.
-        again: the setting with other units, for a population with correlations.
+        again: the setting in units that have taken U in.
 
     Returns:
-        The ascent, its setting, and U if the population has correlations.
+        The setting, its own-data half, and U if the evidence wants correlations.
     """
     own = _own(found, tolerance)
     lower = None
     if model.sources == "own" and found.problem.table.columns == 1:
         lower = shear(found.problem.table, own, tolerance)
-    if lower is not None:
-        found = again(lower)
-        own = _own(found, tolerance)
+    if lower is None:
+        return found, own, None
+    found = again(lower)
+    return found, _own(found, tolerance), lower
+
+
+def begin(
+    model: MultiTaskELBO, found: Setting, tolerance: float, seed: int, own: Own | None = None
+) -> Ascent:
+    """Fit the own-data half, unless it is given, choose candidates, set up the mixture half."""
+    own = own or _own(found, tolerance)
     problem, mixing = found.problem, model.prior.mixing
     if mixing.index is not None and mixing.index.shape[1]:
         mixing.index.copy_(nearest(own.gaussians, mixing.index.shape[1], seed))
         problem = problem._replace(mixing=_with_columns(problem.mixing, mixing.columns()))
-    return ascent_class(model)(problem, own), found, lower
+    return ascent_class(model)(problem, own)
 
 
 def _own(found: Setting, tolerance: float) -> Own:

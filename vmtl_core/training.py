@@ -18,7 +18,17 @@ from vmtl_core._checks import one_of, positive_finite, positive_int, require
 from vmtl_core._random import forked
 from vmtl_core.adam import FIRST_RATE, LAST_SHARE, Batches, fit_adam, step_seed, whole_steps
 from vmtl_core.averaging import HyperAverage, average
-from vmtl_core.closed_form import Setting, begin, obstacle, pack, setting, to_data, unpack, write
+from vmtl_core.closed_form import (
+    Setting,
+    begin,
+    correlated,
+    obstacle,
+    pack,
+    setting,
+    to_data,
+    unpack,
+    write,
+)
 from vmtl_core.coordinate import Ascent
 from vmtl_core.elbo import MultiTaskELBO
 from vmtl_core.history import (
@@ -285,8 +295,9 @@ def _ascend(
     packed = history.optimizer.get("coordinate")
     limit = 1e-9 if tolerance is None else tolerance
     if packed is None:
-        ascent, found, lower = begin(model, found, limit, seed, make)
+        found, own, lower = correlated(model, found, limit, make)
         _set_units(model, found)
+        ascent = begin(model, found, limit, seed, own)
     else:
         ascent, lower = unpack(model, found, packed), packed["lower"]
     every = record_interval(model, steps, record)
