@@ -144,7 +144,7 @@ def test_evidence_of_hyperparameters() -> None:
 
 def test_posteriors_move_with_the_population_mean() -> None:
     """(5.18) by differences, at fixed responsibilities; a source moves with m_0 too."""
-    found, ascent = a_fit()
+    _, ascent = a_fit()
     problem, own, state = ascent.problem, ascent.own, ascent.state
     root = own.population.root(own.population.log_sd)
     site = problem.table.site(problem.noise.tasks(state.noise), None)
