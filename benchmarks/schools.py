@@ -5,11 +5,11 @@
 
 Repeats `vmtl_core.lab.experiments.schools.compare` over training sizes and splits and writes its
 rows to `vmtl_core/lab/data/results/schools.csv`, which the chapter reads; and how the paper's model
-changes during training to `schools_training.csv`, and the default under schedules of the
-temperature to `schools_temperatures.csv`. The second line runs ten splits that nobody looked at
+changes during training to `schools_training.csv`, and the default, by Adam, under schedules of
+the temperature to `schools_temperatures.csv`. The second line runs ten splits that nobody looked at
 while settings were chosen, without the paper's model, and writes them to `schools_fresh.csv`. A
 stopped run goes on where it stopped; to start afresh, delete the files. About 15 minutes on one
-core, and 5 for the second.
+core, and 2 for the second.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def others(folder: Path, seeds: int) -> None:
         save(comparison.paper_training(), path)
     path = folder / comparison.TEMPERATURES
     if not path.is_file():
-        bar = tqdm(range(min(seeds, 5)), desc="temperatures")
+        bar = tqdm(range(min(seeds, 4)), desc="temperatures")
         save(pd.concat([comparison.compare_temperatures(seed) for seed in bar]), path)
 
 

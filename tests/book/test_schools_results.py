@@ -80,12 +80,31 @@ def test_intervals_of_the_default_are_honest(table: pd.DataFrame, n: int) -> Non
     assert column(table, "default", n, "coverage").mean().item() == pytest.approx(0.9, abs=0.02)
 
 
+@pytest.mark.parametrize("splits", ["table", "fresh"])
+@pytest.mark.parametrize("rival", ["hierarchical", "not averaged"])
+@pytest.mark.parametrize("n", SIZES)
+def test_default_is_not_below_by_more_than_a_thousandth(
+    splits: str, n: int, rival: str, request: pytest.FixtureRequest
+) -> None:
+    """Paired; averages over few effective draws of the hyperparameters were .005 below."""
+    table = request.getfixturevalue(splits)
+    gain = column(table, "default", n, "log_score") - column(table, rival, n, "log_score")
+    assert gain.mean() > -0.001
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_averaging_costs_nothing_where_few_draws_count(seed: int) -> None:
+    """Three pupils a school leave a tenth of the draws of ten hyperparameters, or less."""
+    scores = comparison.compare(3, seed, ["default", "not averaged"]).set_index("method")
+    assert scores.loc["default", "log_score"] > scores.loc["not averaged", "log_score"] - 0.001
+
+
 def test_a_stored_row_can_be_repeated(table: pd.DataFrame) -> None:
     """The default, the base prior alone and two baselines, on one split."""
     methods = ["pooled", "hierarchical", "base prior alone", "default"]
     again = comparison.compare(3, 0, methods).set_index("method")
     stored = table[(table["n"] == 3) & (table["seed"] == 0)].set_index("method").loc[methods]
-    tolerance = {"nmse": 0.005, "log_score": 0.01, "coverage": 0.01}
+    tolerance = {"nmse": 0.001, "log_score": 0.001, "coverage": 0.003}
     for score, most in tolerance.items():
         assert (again[score] - stored[score]).abs().max() < most, score
 

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from torch import Tensor
-from torch.distributions import Normal
+from torch.distributions import Distribution, Normal
 
-from vmtl_core import MultiTaskELBO, PredictiveMixture
+from vmtl_core import MultiTaskELBO
 from vmtl_core.lab.datasets import MultiTaskData
 from vmtl_core.lab.plots.style import COLOURS, GREY, INK, LINES, MARKERS, canvas, label_panels
 from vmtl_core.lab.scores import mean_and_interval
@@ -193,7 +193,7 @@ def prior_of(
 
 
 def school_predictions(
-    predictives: Mapping[str, PredictiveMixture],
+    predictives: Mapping[str, Distribution],
     sets: Sequence[MultiTaskData],
     titles: Sequence[str],
 ) -> Figure:
