@@ -96,10 +96,11 @@ def by_jensen(q: Any, sources: Any) -> Tensor:
     return torch.stack(result)
 
 
-def test_expected_log_likelihood_of_a_task() -> None:
+@pytest.mark.parametrize("expectation", ["exact", "sampled"])
+def test_expected_log_likelihood_of_a_task(expectation: str) -> None:
     """(5.1) the sum over a task's rows of E_q log p, against its closed form."""
     x, y, task = table()
-    model = a_model(weight_samples=200)
+    model = a_model(weight_samples=200, expectation=expectation)
     found = torch.stack([model(x, y, task).log_likelihood.detach() for _ in range(100)])
     wanted = sums(gaussian_log_likelihood(model.q_weights(), x, y, task), task).detach()
     assert_mean(found, wanted, 1e-9)

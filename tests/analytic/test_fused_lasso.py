@@ -54,10 +54,11 @@ def closed_form(parameters, y: Tensor) -> float:
     return squares / (2 * SIGMA**2) + constant + 0.5 * (v1 / v2 + v2 / v1 - 2 + d2 / v1 + d2 / v2)
 
 
-def test_objective_is_the_closed_form() -> None:
+@pytest.mark.parametrize("expectation", ["exact", "sampled"])
+def test_objective_is_the_closed_form(expectation: str) -> None:
     """(5.1) what the model computes is the objective that the law is derived from."""
     x, y, task = table(1.0)
-    model = joint_model(weight_samples=400)
+    model = joint_model(weight_samples=400, expectation=expectation)
     with torch.no_grad():
         model.posteriors.weights.loc.copy_(torch.tensor([[0.5], [0.1]]))
         model.posteriors.weights.log_scale.copy_(torch.tensor([[0.3], [0.2]]).log())
