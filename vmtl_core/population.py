@@ -212,6 +212,12 @@ class Expansion:
             now = gain + whole.constant + found.log_evidence.sum(-1)
             if elbo is None:
                 elbo, site, wanted = now, proposed, fresh
+                if not bool(now.isfinite().all()):  # the new prior has overshot the floats
+                    anew = self.table.begin(q)
+                    assert anew is not None
+                    lost = ~now.isfinite()
+                    elbo = now.masked_fill(lost, -torch.inf)
+                    site, wanted = site.where(lost, anew), wanted.where(lost, anew)
             else:
                 better = now >= elbo - 1e-12 * elbo.abs()
                 self.share = torch.where(better, (1.5 * self.share).clamp_max(1), 0.5 * self.share)
