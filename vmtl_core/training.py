@@ -14,7 +14,17 @@ from vmtl_core._checks import one_of, positive_finite, positive_int, require
 from vmtl_core._random import forked
 from vmtl_core.adam import FIRST_RATE, LAST_SHARE, Batches, fit_adam, step_seed
 from vmtl_core.averaging import HyperAverage, average
-from vmtl_core.closed_form import Setting, begin, obstacle, pack, setting, to_data, unpack, write
+from vmtl_core.closed_form import (
+    Setting,
+    begin,
+    check_spread,
+    obstacle,
+    pack,
+    setting,
+    to_data,
+    unpack,
+    write,
+)
 from vmtl_core.coordinate import Ascent
 from vmtl_core.elbo import MultiTaskELBO
 from vmtl_core.history import (
@@ -141,6 +151,8 @@ def fit(
     history = History() if resume is None else resume
     history.method = "coordinate" if coordinate else "adam"
     found = None
+    if coordinate:
+        check_spread(model, x, y, task)
     if coordinate or obstacle(model, x) is None:
         found = setting(model, x, y, task, model.temperature(max(steps - 1, 0)), seed)
         _set_units(model, found)
