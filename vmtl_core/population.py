@@ -17,6 +17,9 @@ from vmtl_core.sites import Site, Table
 NARROW, WIDE = math.log(1e-3), math.log(1e3)
 """Bounds of log sds in standard units; beyond them nothing can be told from none, or from all."""
 
+HOPELESS = -1e12
+"""An ELBO below which sites begin anew: their precisions no longer fit beside 1 in a float."""
+
 
 @dataclass
 class Noise:
@@ -212,10 +215,10 @@ class Expansion:
             now = gain + whole.constant + found.log_evidence.sum(-1)
             if elbo is None:
                 elbo, site, wanted = now, proposed, fresh
-                if not bool(now.isfinite().all()):  # the new prior has overshot the floats
+                lost = ~(now > HOPELESS)
+                if bool(lost.any()):  # the new prior has overshot
                     anew = self.table.begin(q)
                     assert anew is not None
-                    lost = ~now.isfinite()
                     elbo = now.masked_fill(lost, -torch.inf)
                     site, wanted = site.where(lost, anew), wanted.where(lost, anew)
             else:
