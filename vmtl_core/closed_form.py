@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
 
+from vmtl_core._checks import require
 from vmtl_core.candidates import nearest
 from vmtl_core.coordinate import Ascent, Joint, Mixing, Previous, Problem, Transfer
 from vmtl_core.distributions import full_gaussian
@@ -87,6 +88,23 @@ def _all_free(model: MultiTaskELBO) -> bool:
     if model.prior.base is not None and model.prior.base.given == "standard":
         fixed += [model.prior.base.loc, model.prior.base.log_scale]
     return all(p.requires_grad or any(p is f for f in fixed) for p in given)
+
+
+def check_spread(model: MultiTaskELBO, x: Tensor, y: Tensor, task: Tensor) -> None:
+    """Raise where a target that the weights fit exactly would send a learned noise scale to 0."""
+    every = listed(model.posteriors.likelihood, model.tasks)
+    learned = [isinstance(one, LinearGaussian) and one.log_scale.requires_grad for one in every]
+    rows = torch.tensor(learned, device=task.device)[task]
+    values = y[rows]
+    if not len(values) or bool((values != values[0]).any()):
+        return
+    wide = design(x, model.posteriors.weights.event_shape[0])
+    constant = bool(((wide == wide[0]) & (wide != 0)).all(0).any())
+    require(
+        not constant and bool((values != 0).any()),
+        "`y` must vary for a noise scale to be learned; every row is "
+        f"{values[0].tolist()}: give the likelihood's `scale`",
+    )
 
 
 def listed(likelihood: Any, tasks: int) -> list[Any]:

@@ -17,6 +17,9 @@ from vmtl_core.sites import Site, Table
 NARROW, WIDE = math.log(1e-3), math.log(1e3)
 """Bounds of log sds in standard units; beyond them nothing can be told from none, or from all."""
 
+HOPELESS = -1e12
+"""An ELBO below which sites begin anew: their precisions no longer fit beside 1 in a float."""
+
 
 @dataclass
 class Noise:
@@ -212,6 +215,12 @@ class Expansion:
             now = gain + whole.constant + found.log_evidence.sum(-1)
             if elbo is None:
                 elbo, site, wanted = now, proposed, fresh
+                lost = ~(now > HOPELESS)
+                if bool(lost.any()):  # the new prior has overshot
+                    anew = self.table.begin(q)
+                    assert anew is not None
+                    elbo = now.masked_fill(lost, -torch.inf)
+                    site, wanted = site.where(lost, anew), wanted.where(lost, anew)
             else:
                 better = now >= elbo - 1e-12 * elbo.abs()
                 self.share = torch.where(better, (1.5 * self.share).clamp_max(1), 0.5 * self.share)

@@ -21,6 +21,7 @@ from vmtl_core.averaging import HyperAverage, average
 from vmtl_core.closed_form import (
     Setting,
     begin,
+    check_spread,
     correlated,
     obstacle,
     pack,
@@ -157,6 +158,8 @@ def fit(
     history = History() if resume is None else resume
     history.method = "coordinate" if coordinate else "adam"
     found = None
+    if coordinate:
+        check_spread(model, x, y, task)
     if coordinate or obstacle(model, x) is None:
         make = partial(setting, model, x, y, task, model.temperature(max(steps - 1, 0)), seed)
         found = make(history.optimizer.get("coordinate", {}).get("lower"))

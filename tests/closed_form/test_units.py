@@ -11,6 +11,7 @@ from torch.distributions import Independent, Normal
 import vmtl_core as vmtl
 from tests.closed_form.models import build, table
 from vmtl_core import units
+from vmtl_core.averaging import POINTS
 from vmtl_core.points import posterior_points
 
 SIZES = [8, 8, 8]
@@ -171,7 +172,7 @@ def test_units_and_average_travel() -> None:
     assert torch.equal(a.variance, b.variance)
     assert torch.equal(model.prior.base().mean, other.prior.base().mean)
     assert torch.equal(model(x, y, task).own_elbo, other(x, y, task).own_elbo)
-    assert len(other.average) == 16
+    assert len(other.average) == POINTS
 
 
 def test_one_table_s_units_do_not_stay() -> None:
