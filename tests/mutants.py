@@ -31,15 +31,29 @@ from tests.analytic import (
     test_sources,
     test_unseen_tasks,
 )
+from tests.closed_form import (
+    test_candidates,
+    test_evidence_of_hyperparameters,
+    test_expectations,
+    test_product,
+    test_sites,
+    test_units,
+)
 from tests.gradients import test_divergence_gradients, test_mixing_gradients
 from tests.properties import test_divergences, test_relabelling
 from vmtl_core import (
+    averaging,
+    candidates,
     distributions,
     divergences,
+    evidence,
+    expectations,
     likelihoods,
     mixing,
+    mixture,
     parts,
     priors,
+    units,
     weight_draws,
 )
 from vmtl_core.adam import Batches
@@ -1272,6 +1286,166 @@ MUTANTS = [
         (
             test_fused_lasso.test_fit_reaches_the_law_above_the_threshold,
             {"difference": 0.9, "method": "adam"},
+        ),
+    ),
+]
+
+
+# The closed-form fit, chapter 5.
+_update = evidence.update
+_linear_moments = expectations.linear_moments
+_product = mixture.product
+_gain = averaging._gain
+_measure = units.measure
+_closest = candidates._closest
+
+
+def likelihood_at_the_mean(self: Any, mean: Tensor, variance: Tensor, y: Tensor) -> Tensor:
+    return y * mean - torch.nn.functional.softplus(mean)
+
+
+def rate_without_half_the_variance(self: Any, mean: Tensor, variance: Tensor, y: Tensor) -> Tensor:
+    return y * mean - mean.exp() - torch.lgamma(y + 1)
+
+
+def squares_without_the_variance(
+    self: Any, mean: Tensor, variance: Tensor, y: Tensor, task: Tensor | None = None
+) -> Tensor:
+    scale = self.row_log_scale(task).exp()
+    each = Normal(mean, scale.unsqueeze(-1) if y.ndim == 2 else scale).log_prob(y)
+    return each.sum(-1) if y.ndim == 2 else each
+
+
+def variance_of_one_weight(q: Distribution, x: Tensor, task: Tensor) -> Any:
+    found = _linear_moments(q, x, task)
+    return None if found is None else (found[0], found[1].sqrt())
+
+
+def prior_mean_forgotten(precision: Tensor, natural: Tensor, mean: Tensor, factor: Tensor) -> Any:
+    found = _update(precision, natural, torch.zeros_like(mean), factor)
+    return found._replace(loc=mean + found.loc)
+
+
+def evidence_without_the_determinant(
+    precision: Tensor, natural: Tensor, mean: Tensor, factor: Tensor
+) -> Any:
+    found = _update(precision, natural, mean, factor)
+    inner = torch.eye(factor.shape[-1]) + factor.mT @ precision @ factor
+    return found._replace(log_evidence=found.log_evidence + inner.logdet() / 2)
+
+
+def products_not_raised(phi: Tensor, made: Any, columns: Tensor | None) -> Any:
+    return _product((phi > 0).to(phi), made, columns)
+
+
+def mass_of_a_normal(phi: Tensor, made: Any, columns: Tensor | None) -> Any:
+    found = _product(phi, made, columns)
+    return found._replace(log_mass=torch.zeros_like(found.log_mass))
+
+
+def only_the_base_moves(problem: Any, own: Any, state: Any, inverse: Tensor) -> Tensor:
+    return state.posterior.gaussians().covariance @ inverse
+
+
+def inputs_not_centred(
+    x: Tensor, y: Tensor, likelihoods: list[Any], columns: int, centre: bool
+) -> Any:
+    return _measure(x, y, likelihoods, columns, False)
+
+
+def not_in_units_of_the_spread(
+    rows: Tensor, loc: Tensor, variance: Tensor, pool: Tensor, neighbours: int
+) -> Tensor:
+    return _closest(rows, loc, torch.ones_like(variance), pool, neighbours)
+
+
+def alpha_for_phi(self: Any, log_alpha: Tensor, kl: Tensor) -> Tensor:
+    return log_alpha.exp()
+
+
+LIKELIHOOD = "vmtl_core.likelihoods:Linear"
+MUTANTS += [
+    mutant(
+        "log likelihood of labels at the mean predictor",
+        {LIKELIHOOD + "Bernoulli.expected_log_prob": likelihood_at_the_mean},
+        (test_expectations.test_equals_quadrature, {"case": "bernoulli 1"}),
+        test_expectations.test_wide_predictors_of_labels,
+    ),
+    mutant(
+        "log likelihood of counts at the mean predictor",
+        {LIKELIHOOD + "Poisson.expected_log_prob": rate_without_half_the_variance},
+        (test_expectations.test_equals_quadrature, {"case": "poisson 4"}),
+    ),
+    mutant(
+        "residuals squared without the predictor's variance",
+        {LIKELIHOOD + "Gaussian.expected_log_prob": squares_without_the_variance},
+        (test_expectations.test_equals_quadrature, {"case": "gaussian"}),
+        (test_expectations.test_objective_uses_them, {"columns": 2}),
+    ),
+    mutant(
+        "sd of the predictor as its variance",
+        {"vmtl_core.expectations:linear_moments": variance_of_one_weight},
+        (test_expectations.test_moments_equal_loops, {"family": "columns"}),
+        test_expectations.test_moments_of_correlated_columns,
+    ),
+    mutant(
+        "b - A m without A m",
+        {"vmtl_core.evidence:update": prior_mean_forgotten},
+        test_sites.test_update_is_dense_algebra,
+        test_sites.test_update_of_one_weight_is_quadrature,
+    ),
+    mutant(
+        "evidence without the determinant",
+        {"vmtl_core.evidence:update": evidence_without_the_determinant},
+        test_sites.test_update_of_one_weight_is_quadrature,
+    ),
+    mutant(
+        "a product without its exponents",
+        {"vmtl_core.mixture:product": products_not_raised},
+        test_product.test_product_of_one_weight_is_quadrature,
+        (test_product.test_fixed_point_maximises_the_bound, {"divergence": "jensen"}),
+    ),
+    mutant(
+        "the product of densities taken to be normalised",
+        {"vmtl_core.mixture:product": mass_of_a_normal},
+        test_product.test_product_of_one_weight_is_quadrature,
+    ),
+    mutant(
+        "only p_0 moves with m_0",
+        {"vmtl_core.averaging:_gain": only_the_base_moves},
+        (
+            test_evidence_of_hyperparameters.test_posteriors_move_with_the_population_mean,
+            {"name": "stationary"},
+        ),
+    ),
+    mutant(
+        "the uncertainty of m_0 forgotten",
+        {"vmtl_core.averaging:_gain": lambda *args: torch.zeros_like(_gain(*args))},
+        (
+            test_evidence_of_hyperparameters.test_population_mean_and_tasks_are_those_of_the_exact_hierarchy,
+            {"inputs": 2},
+        ),
+    ),
+    mutant(
+        "inputs and target scaled and not centred",
+        {"vmtl_core.closed_form:measure": inputs_not_centred},
+        (
+            test_units.test_units_of_inputs_and_target_do_not_matter,
+            {"kind": "gaussian", "intercept": "implicit", "average": False},
+        ),
+    ),
+    mutant(
+        "neighbours by plain distance",
+        {"vmtl_core.candidates:_closest": not_in_units_of_the_spread},
+        test_candidates.test_nearest_in_units_of_the_spread,
+    ),
+    mutant(
+        "alpha for phi in the Jensen bound's product",
+        {"vmtl_core.mixture:Weights.responsibilities": alpha_for_phi},
+        (test_product.test_fixed_point_maximises_the_bound, {"divergence": "jensen"}),
+        (
+            test_product.test_every_sweep_raises_the_objective,
+            {"divergence": "jensen", "name": "default"},
         ),
     ),
 ]

@@ -46,7 +46,7 @@ def components(laws: Gaussians) -> Components:
 
 
 def kl_pairs(q: Gaussians, log_det: Tensor, parts: Components, columns: Tensor | None) -> Tensor:
-    """KL(q_t || p_k) of every pair, or of the pairs (t, columns[t, j]), (T, K). Equation (4.8).
+    """KL(q_t || p_k) of every pair, or of the pairs (t, columns[t, j]), (T, K), (4.8).
 
     Args:
         q: (T, P, ...).
@@ -86,7 +86,7 @@ class Weights:
     convex: bool
 
     def log_alpha(self, logits: Tensor) -> Tensor:
-        """Equation (3.3), (R, T, K)."""
+        """As in (3.3), (R, T, K)."""
         scores = logits.masked_fill(self.excluded, -torch.inf) + self.gumbel
         return tempered_log_softmax(scores, self.temperature)
 

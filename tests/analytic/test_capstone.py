@@ -69,7 +69,7 @@ def test_standard_units() -> None:
     standard = (x - x.mean(0)) / x.std(0, correction=0)
     wanted = y.mean() + y.std(correction=0) * (standard @ u[:2] + u[2])
     torch.testing.assert_close(design(x, 3) @ w.mean[0], wanted)
-    torch.testing.assert_close(w.covariance_matrix[0], found.basis[0] @ found.basis[0].mT)
+    torch.testing.assert_close(w.covariance_matrix[0], found.basis[0] @ found.basis[0].mT)  # type: ignore[attr-defined]
     torch.testing.assert_close(units.to_standard(w).mean[0], u)
 
 

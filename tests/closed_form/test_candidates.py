@@ -64,7 +64,8 @@ def test_fit_takes_the_nearest() -> None:
 @pytest.mark.parametrize("method", ["coordinate", "adam"])
 def test_all_neighbours_are_no_choice(method: str) -> None:
     """K = T - 1 is the model without the argument."""
-    models = [build(rows=3, **options) for options in ({}, {"neighbours": 3})]
+    choices: list[dict[str, Any]] = [{}, {"neighbours": 3}]
+    models = [build(rows=3, **options) for options in choices]
     options: dict[str, Any] = {"steps": 200 if method == "coordinate" else 5, "tolerance": None}
     options["steps"] = 5
     for model in models:
@@ -95,9 +96,9 @@ def test_objective_equals_loops() -> None:
     assert base is not None
     anchor = base()
     for t in range(len(SIZES)):
-        here = MultivariateNormal(q.mean[t], q.covariance_matrix[t])
+        here = MultivariateNormal(q.mean[t], q.covariance_matrix[t])  # type: ignore[attr-defined]
         others = [
-            widened(model, MultivariateNormal(own.mean[k], own.covariance_matrix[k]))
+            widened(model, MultivariateNormal(own.mean[k], own.covariance_matrix[k]))  # type: ignore[attr-defined]
             for k in mixing.index[t].tolist()
         ]
         parts = [*others, MultivariateNormal(anchor.mean[0], torch.diag(anchor.variance[0]))]

@@ -38,7 +38,7 @@ def fitted(x: Tensor, y: Tensor, task: Tensor) -> vmtl.MultiTaskELBO:
 
 
 def correlations(model: vmtl.MultiTaskELBO) -> Tensor:
-    p_0 = model.prior.base()
+    p_0 = model.prior.base()  # type: ignore[misc]
     assert isinstance(p_0, MultivariateNormal)
     cov = p_0.covariance_matrix[0].detach()
     sd = cov.diagonal().sqrt()

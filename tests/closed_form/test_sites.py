@@ -99,7 +99,7 @@ def test_own_posteriors_are_the_textbook_formula(intercept: bool) -> None:
         covariance = torch.linalg.inv(precision)
         mean = covariance @ (rows.T @ y[task == t] / NOISE**2 + prior.precision_matrix @ prior.mean)
         torch.testing.assert_close(found.mean[t], mean, rtol=1e-10, atol=1e-10)
-        torch.testing.assert_close(found.covariance_matrix[t], covariance, rtol=1e-10, atol=1e-10)
+        torch.testing.assert_close(found.covariance_matrix[t], covariance, rtol=1e-10, atol=1e-10)  # type: ignore[attr-defined]
 
 
 LIKELIHOODS: dict[str, Any] = {
@@ -157,7 +157,7 @@ def test_own_posteriors_are_the_best_gaussians(kind: str, sd: float) -> None:
         best = best_gaussian(likelihood, x[task == t], y[task == t], sd)
         torch.testing.assert_close(found.mean[t], best.mean, rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(
-            found.covariance_matrix[t], best.covariance_matrix, rtol=1e-3, atol=1e-4
+            found.covariance_matrix[t], best.covariance_matrix, rtol=1e-3, atol=1e-4  # type: ignore[attr-defined]
         )
 
 

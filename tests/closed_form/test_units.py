@@ -170,7 +170,7 @@ def test_units_and_average_travel() -> None:
     a, b = (vmtl.predictive(one, x, task) for one in (model, other))
     assert torch.equal(a.mean, b.mean)
     assert torch.equal(a.variance, b.variance)
-    assert torch.equal(model.prior.base().mean, other.prior.base().mean)
+    assert torch.equal(model.prior.base().mean, other.prior.base().mean)  # type: ignore[misc]
     assert torch.equal(model(x, y, task).own_elbo, other(x, y, task).own_elbo)
     assert len(other.average) == POINTS
 

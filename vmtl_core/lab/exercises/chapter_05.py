@@ -102,7 +102,7 @@ def solution_5_5(
 
 
 def cases_5_5() -> list[tuple[Tensor, ...]]:
-    cases = []
+    cases: list[tuple[Tensor, ...]] = []
     for size, count in ((2, 3), (3, 2), (1, 4)):
         roots = torch.randn(count + 1, size, size)
         square = roots @ roots.mT + torch.eye(size)

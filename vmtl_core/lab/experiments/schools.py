@@ -113,7 +113,7 @@ def predict_own(model: vmtl.MultiTaskELBO, data: MultiTaskData) -> Normal:
     assert model.own is not None
     q = model.source_weights()
     x = torch.cat([data.x, torch.ones(len(data), 1)], 1)
-    variance = torch.einsum("nd,nde,ne->n", x, q.covariance_matrix[data.task], x)
+    variance = torch.einsum("nd,nde,ne->n", x, q.covariance_matrix[data.task], x)  # type: ignore[attr-defined]
     variance = variance + (2 * model.own.likelihood.log_scale).exp()
     return Normal((x * q.mean[data.task]).sum(1).detach(), variance.sqrt().detach())
 
