@@ -1,4 +1,4 @@
-"""The bar of the synthetic clusters: the default helps where tasks are alike, and does no harm."""
+"""The bar of the synthetic clusters: the default helps, most where tasks are alike."""
 
 import sys
 from collections.abc import Callable
@@ -10,14 +10,15 @@ import torch
 import vmtl_core as vmtl
 from vmtl_core.lab.datasets import clusters
 
-# Held-out negative log likelihood in nats per example, means of seeds 0...5 after 200 steps, as
-# measured by `python -m tests.analytic.test_clusters_bar 200 0.08 6`; the standard errors are those
-# of the paired differences over the seeds.
+# Held-out negative log likelihood in nats per example, means of seeds 0...5, the default by `fit` as it
+# comes and the others after 200 steps of Adam, as measured by
+# `python -m tests.analytic.test_clusters_bar 200 0.08 6`; the standard errors are those of the paired
+# differences over the seeds.
 #
 #   between-task sd   default   single-task    gain over  standard   single-task   gain   standard
 #                               (mean field)   it         error                           error
-#              0.15     1.351         1.550    0.199         0.060         1.471   0.121     0.030
-#              0.5      1.460         1.627    0.167         0.078         1.497   0.037     0.052
+#              0.15     1.219         1.681    0.462         0.123         1.497   0.278     0.085
+#              0.5      1.378         1.666    0.287         0.080         1.499   0.120     0.051
 STEPS, LR, SEEDS = 200, 0.08, 6
 
 
@@ -49,12 +50,20 @@ def held_out(between_sd: float, seed: int, steps: int, lr: float) -> list[float]
     """Negative log likelihood per held-out example of each of `METHODS`."""
     train, test = clusters(between_sd=between_sd, seed=seed).split(seed=seed)
     losses = []
+    rows = (train.x, train.y, train.task)
     for make in METHODS.values():
         model = make(train.task_sizes, train.x.shape[1])
+<<<<<<< HEAD
         vmtl.fit(
             model, train.x, train.y, train.task, steps=steps, lr=lr, seed=seed, progress=False,
             method="adam" if model.posteriors.weights.below is None else "auto", tolerance=None,
         )  # fmt: skip
+=======
+        if make is default:
+            vmtl.fit(model, *rows, seed=seed, progress=False)
+        else:  # a share of the prior that is held needs Adam
+            vmtl.fit(model, *rows, steps, lr, seed=seed, progress=False, tolerance=None)
+>>>>>>> ch10
         draw = torch.Generator().manual_seed(seed)
         p = vmtl.predictive(model, test.x, test.task, generator=draw)
         losses.append(-p.log_prob(test.y).mean().item())
@@ -73,9 +82,9 @@ METHODS: dict[str, Callable[[list[int], int], vmtl.MultiTaskELBO]] = {
 }
 
 
-@pytest.mark.parametrize(("between_sd", "least"), [(0.15, (0.15, 0.05)), (0.5, (0.0, 0.0))])
+@pytest.mark.parametrize(("between_sd", "least"), [(0.15, (0.3, 0.2)), (0.5, (0.15, 0.07))])
 def test_default_against_single_task(between_sd: float, least: tuple[float, float]) -> None:
-    """(5.4) better where tasks are alike (sd 0.15), no worse where they differ (0.5).
+    """(5.4) better by more where tasks are alike (sd 0.15) than where they differ (0.5).
 
     Better than single-task learning in mean field, which was the default's own family when the bar
     of 0.15 nats was set, and than single-task learning with full covariances, its family now.
