@@ -53,17 +53,10 @@ def held_out(between_sd: float, seed: int, steps: int, lr: float) -> list[float]
     rows = (train.x, train.y, train.task)
     for make in METHODS.values():
         model = make(train.task_sizes, train.x.shape[1])
-<<<<<<< HEAD
-        vmtl.fit(
-            model, train.x, train.y, train.task, steps=steps, lr=lr, seed=seed, progress=False,
-            method="adam" if model.posteriors.weights.below is None else "auto", tolerance=None,
-        )  # fmt: skip
-=======
         if make is default:
             vmtl.fit(model, *rows, seed=seed, progress=False)
         else:  # a share of the prior that is held needs Adam
             vmtl.fit(model, *rows, steps, lr, seed=seed, progress=False, tolerance=None)
->>>>>>> ch10
         draw = torch.Generator().manual_seed(seed)
         p = vmtl.predictive(model, test.x, test.task, generator=draw)
         losses.append(-p.log_prob(test.y).mean().item())

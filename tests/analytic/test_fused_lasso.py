@@ -106,13 +106,8 @@ def fitted(
     history, found = None, []
     for steps in stops:
         history = vmtl.fit(
-<<<<<<< HEAD
             model, x, y, task, steps=steps, lr=schedule, progress=False, resume=history,
             method=method, tolerance=None,
-=======
-            model, x, y, task, steps, schedule, progress=False, resume=history, method="adam",
-            tolerance=None,
->>>>>>> ch10
         )  # fmt: skip
         q = model.q_weights()
         found.append((q.mean[:, 0].detach().clone(), q.variance[:, 0].detach().clone()))
