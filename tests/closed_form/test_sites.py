@@ -157,7 +157,7 @@ def test_own_posteriors_are_the_best_gaussians(kind: str, sd: float) -> None:
         best = best_gaussian(likelihood, x[task == t], y[task == t], sd)
         torch.testing.assert_close(found.mean[t], best.mean, rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(
-            found.covariance_matrix[t],
+            found.covariance_matrix[t],  # type: ignore[attr-defined]
             best.covariance_matrix,
             rtol=1e-3,
             atol=1e-4,  # type: ignore[attr-defined]
