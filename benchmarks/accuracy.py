@@ -5,7 +5,7 @@
 Repeats `vmtl_core.lab.experiments.accuracy.run` over sets, methods and ten splits, and writes
 a row each to `vmtl_core/lab/data/results/accuracy.csv`, which the chapters read. Each row is saved
 at once: a stopped run goes on where it stopped. To start afresh, delete the file or take
-`--output`. About two hours on one core.
+`--output`. About an hour and a half on one core.
 """
 
 import argparse

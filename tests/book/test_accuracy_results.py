@@ -5,12 +5,13 @@ import pytest
 import torch
 
 from vmtl_core.lab.experiments import accuracy, echo_schools
-from vmtl_core.lab.scores import mean_and_interval, paired_difference
+from vmtl_core.lab.scores import paired_difference
 
 SPLITS = 10
 ABLATIONS = {"VMTL, diagonal", "VMTL, transfer width"}
 SPOT_CHECKS = [
     ("schools", "hierarchical", 4),
+    ("rail choices", "VMTL, default", 6),
     ("linked tasks", "VMTL, default", 2),
     ("clusters, sd 0.15", "VMTL, weighted sum", 7),
     ("opposites", "VMTL, convex", 0),
@@ -44,27 +45,34 @@ def log_scores(table: pd.DataFrame, name: str, method: str) -> torch.Tensor:
     return torch.tensor(rows["log_score"].to_numpy())
 
 
-def reaches_the_best(table: pd.DataFrame, name: str, methods: set[str]) -> bool:
-    """Whether the default's mean log score is within one standard error of the best."""
-    found = {method: log_scores(table, name, method) for method in methods}
-    bar = max((mean_and_interval(scores) for scores in found.values()), key=lambda one: one.mean)
-    return found["VMTL, default"].mean().item() >= bar.mean - bar.standard_error
+def reaches(table: pd.DataFrame, name: str, rival: str) -> bool:
+    """Whether the default is behind by no more than a standard error of the difference, or 0.003."""
+    default, other = (log_scores(table, name, method) for method in ("VMTL, default", rival))
+    lead = paired_difference(default, other)
+    return lead.mean >= -max(lead.standard_error, 0.003)
 
 
 @pytest.mark.parametrize("name", accuracy.SETS)
 def test_default_reaches_the_best(table: pd.DataFrame, name: str) -> None:
-    """Of all rivals; with its own ablations among them on all sets but one, as chapter 11 says."""
-    methods = set(accuracy.methods(name))
-    assert reaches_the_best(table, name, methods - ABLATIONS)
-    assert reaches_the_best(table, name, methods) == (name != "digit domains")
+    """Of all rivals but its own ablations, on all sets but one, as chapter 11 says."""
+    rivals = set(accuracy.methods(name)) - ABLATIONS - {"VMTL, default"}
+    best = max(rivals, key=lambda method: log_scores(table, name, method).mean().item())
+    assert reaches(table, name, best) == (name != "linked tasks")
 
 
 @pytest.mark.parametrize("name", accuracy.SETS)
 def test_default_is_not_behind_learning_alone(table: pd.DataFrame, name: str) -> None:
-    """By no more than one standard error of the difference, split by split."""
+    assert reaches(table, name, "single-task")
+
+
+@pytest.mark.parametrize("name", ["clusters, sd 0.05", "clusters, sd 0.15", "clusters, sd 0.5"])
+def test_default_is_ahead_of_learning_alone_on_clusters(table: pd.DataFrame, name: str) -> None:
+    """Beyond the noise, and with intervals that are less short than those of a point estimate."""
     default, single = (log_scores(table, name, m) for m in ("VMTL, default", "single-task"))
-    lead = paired_difference(default, single)
-    assert lead.mean > -lead.standard_error
+    assert paired_difference(default, single).low > 0
+    inside = table[table["set"] == name].groupby("method")["calibration"].mean()
+    assert 0.85 < inside["VMTL, default"] < 0.9
+    assert inside["hierarchical"] < 0.82
 
 
 @pytest.mark.parametrize(("name", "method", "seed"), SPOT_CHECKS)
