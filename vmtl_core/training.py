@@ -325,9 +325,8 @@ def _ascend(
             kept = pack(ascent, lower)
             bar.update()
             stop()
-            gained = history.terms["elbo"][-2:]
-            if tolerance is not None and len(gained) == 2:
-                history.converged = abs(gained[1] - gained[0]) < tolerance
+            if tolerance is not None:
+                history.converged = _at_rest(history.terms["elbo"], tolerance)
                 if history.converged:
                     break
     if tolerance is not None:
@@ -336,6 +335,18 @@ def _ascend(
     model.average.clear()
     if averaged and model.sources == "own" and model.hyperprior is not None:
         _average(model, ascent, found, seed, history)
+
+
+def _at_rest(values: list[float], tolerance: float) -> bool:
+    """Whether the last sweep changed less than `tolerance`, or the last ten gained less.
+
+    The latter ends a fit that goes round about its optimum, as damped site updates may.
+    """
+    if len(values) < 2:
+        return False
+    if abs(values[-1] - values[-2]) < tolerance:
+        return True
+    return len(values) >= 20 and max(values[-10:]) - max(values[-20:-10]) < tolerance
 
 
 @contextmanager
