@@ -85,7 +85,7 @@ def record_run(
     intercept: bool = False,
     **options: Any,
 ) -> Run:
-    """One fit, recorded before the update of each of `steps`.
+    """One fit by Adam, recorded before the update of each of `steps`.
 
     The fit runs in chunks, each the `resume` of the one before, which gives the same numbers as a
     fit that never stopped.
@@ -116,7 +116,7 @@ def record_run(
     def go_on(until: int) -> History:
         return fit(
             model, data.x, data.y, data.task, until, lr=lr, seed=seed, progress=False,
-            resume=history,
+            resume=history, method="adam", tolerance=None,
         )  # fmt: skip
 
     for step in steps:
