@@ -55,7 +55,8 @@ def test_prior_is_drawn_without_the_receivers_own_posterior() -> None:
 
 
 def test_pictures_of_a_fit() -> None:
-    model, history = fit_model(FEW, steps=3)
+    model, history = fit_model(FEW)
+    assert history.method == "coordinate"
     assert len(plots.training(history, FEW.task_names).axes) == 3
     assert len(plots.maps({"alpha": model.alpha()}, FEW.task_names).axes) == 1
     schedules = {"constant": vmtl.constant(1.0), "linear": vmtl.linear_decay(1, 0.1, 5)}

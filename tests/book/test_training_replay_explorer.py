@@ -56,11 +56,15 @@ def test_what_is_recorded_is_what_a_direct_fit_gives(
     for i in (0, 2, len(STEPS) - 1):
         model = make_model(few, schedule, sources, LAST, transfer=None)
         if STEPS[i] > 0:
-            vmtl.fit(model, few.x, few.y, few.task, STEPS[i], lr=0.1, progress=False)
+            vmtl.fit(
+                model, few.x, few.y, few.task, STEPS[i], lr=0.1, progress=False, tolerance=None
+            )
         for name, value in snapshot(model).items():
             assert run[name] is None if value is None else run[name][i] == rounded(value.flatten())
         further = make_model(few, schedule, sources, LAST, transfer=None)
-        history = vmtl.fit(further, few.x, few.y, few.task, STEPS[i] + 1, lr=0.1, progress=False)
+        history = vmtl.fit(
+            further, few.x, few.y, few.task, STEPS[i] + 1, lr=0.1, progress=False, tolerance=None
+        )
         for name, values in run["terms"].items():
             assert values[i] == rounded(history.terms[name][STEPS[i]])
     assert run["mean"][0] != run["mean"][-1], "something is learned"
@@ -78,7 +82,7 @@ def test_the_numbers_shown_are_those_of_the_model(
 ) -> None:
     """phi, KL, prior density from rounded numbers against the fitted model, base and width learned."""
     model = make_model(few, "exponential", sources, LAST, transfer=transfer)
-    vmtl.fit(model, few.x, few.y, few.task, LAST, lr=0.1, progress=False)
+    vmtl.fit(model, few.x, few.y, few.task, LAST, lr=0.1, progress=False, tolerance=None)
     run = record_run(few, "exponential", sources, steps=STEPS, transfer=transfer)
     names: dict[str, Any] = {"tasks": few.task_names, "inputs": few.input_names}
     widget = TrainingReplay(**names, steps=STEPS, runs=[run])
@@ -104,7 +108,7 @@ def test_few_tasks_of_many_are_those_of_the_whole_model(sources: str) -> None:
     train, _ = clusters(tasks=9, clusters=3, inputs=2, between_sd=0.3).split()
     show, hidden = [7, 0, 4], [1, 2, 3, 5, 6, 8]
     model = make_model(train, "constant", sources, LAST, intercept=True)
-    vmtl.fit(model, train.x, train.y, train.task, LAST, lr=0.1, progress=False)
+    vmtl.fit(model, train.x, train.y, train.task, LAST, lr=0.1, progress=False, tolerance=None)
     recording = record_replay(
         train, ["constant"], [sources], last=LAST, count=4, show=show, intercept=True
     )
@@ -268,7 +272,7 @@ def test_train_again_adds_a_run_and_shows_it(few: MultiTaskData, widget: Trainin
     assert widget.name == "new: cosine, convex, seed 3, joint"
     assert len(widget.runs) == 10
     model = make_model(few, "cosine", "joint", LAST, divergence="convex", transfer=None)
-    vmtl.fit(model, few.x, few.y, few.task, LAST, lr=0.1, seed=3, progress=False)
+    vmtl.fit(model, few.x, few.y, few.task, LAST, lr=0.1, seed=3, progress=False, tolerance=None)
     assert widget.runs[9]["mean"][-1] == rounded(model.q_weights().mean.flatten())
     first = widget.runs[:9]
     for seed in (3, 4, 5, 6, 7):
