@@ -44,6 +44,7 @@ from vmtl_core.history import (
 )
 from vmtl_core.mixing import Schedule, constant, cosine_decay
 from vmtl_core.report import intervals, warn_of_units
+from vmtl_core.units import MANY_INPUTS
 
 __all__ = [
     "Batches",
@@ -79,7 +80,8 @@ def fit(
 
     Models of ours that are linear in x (`latents=None`, `GaussianWeights` with full covariance,
     likelihoods `Linear...`, divergence "jensen" or "convex") are fitted by coordinate ascent in
-    closed form, (5.14) to (5.16), in some ten sweeps; all others by Adam. The temperature of the
+    closed form, (5.14) to (5.16), in some ten sweeps; all others by Adam, those of more than 50
+    inputs too, pixels as a rule, for which a matrix a task is much work. The temperature of the
     closed form is that of the last step, its expectation over Gumbel draws is taken over a fixed
     set of them, and its arithmetic is in float64 and in standard units, so that the units of the
     table don't matter.
@@ -222,6 +224,8 @@ def _choose(
     why = obstacle(model, x)
     if why is None and batch_size is not None:
         why = "`batch_size` must be None"
+    if why is None and method == "auto" and model.posteriors.weights.event_shape[0] > MANY_INPUTS:
+        return False
     require(
         method == "auto" or why is None, f"`method='coordinate'` can't be had for this fit: {why}"
     )

@@ -111,9 +111,9 @@ def predict(model: vmtl.MultiTaskELBO, data: MultiTaskData) -> vmtl.Predictive:
 def predict_own(model: vmtl.MultiTaskELBO, data: MultiTaskData) -> Normal:
     """Exact predictive by the own-data posteriors: every school under the learned base prior."""
     assert model.own is not None
-    q = model.source_weights()
+    q: Any = model.source_weights()
     x = torch.cat([data.x, torch.ones(len(data), 1)], 1)
-    variance = torch.einsum("nd,nde,ne->n", x, q.covariance_matrix[data.task], x)  # type: ignore[attr-defined]
+    variance = torch.einsum("nd,nde,ne->n", x, q.covariance_matrix[data.task], x)
     variance = variance + (2 * model.own.likelihood.log_scale).exp()
     return Normal((x * q.mean[data.task]).sum(1).detach(), variance.sqrt().detach())
 
