@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from torch import Size, Tensor
@@ -14,9 +14,6 @@ from vmtl_core.likelihoods import LinearGaussian, _evaluate, linear
 from vmtl_core.parts import Part
 from vmtl_core.weight_draws import event_of
 
-if TYPE_CHECKING:
-    from vmtl_core.questions import Questions
-
 
 class JointDraws:
     """Draws y of some rows: the hyperparameters once a draw, w once a task and draw, z once a row.
@@ -26,7 +23,7 @@ class JointDraws:
         parts: which of them; draws have their rows in order.
     """
 
-    def __init__(self, asked: Questions, parts: list[Part]):
+    def __init__(self, asked: Any, parts: list[Part]):
         self.asked, self.parts = asked, parts
 
     @torch.no_grad()

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from vmtl_core._precision import full_precision
 from vmtl_core.distributions import full_gaussian
-
-if TYPE_CHECKING:
-    from vmtl_core.elbo import MultiTaskELBO
 
 
 class PosteriorPoints(NamedTuple):
@@ -35,8 +32,11 @@ class PosteriorPoints(NamedTuple):
 
 
 @torch.no_grad()
-def posterior_points(model: MultiTaskELBO) -> PosteriorPoints | None:
-    """The model's posteriors as points, one if the fit did not average; None if not Gaussian."""
+def posterior_points(model: Any) -> PosteriorPoints | None:
+    """The posteriors of a `MultiTaskELBO` as points, one if the fit did not average.
+
+    None if they aren't Gaussian.
+    """
     if len(model.average):
         return model.average.points()
     q = full_gaussian(model.q_weights())
