@@ -435,7 +435,10 @@ def own_data_elbo(
         rows = rows - kl_divergence(q, standard_rows(q)).sum()
     q_w, anchor = own.weights[t], base_prior(model)
     if anchor is None:
-        anchor = normal(torch.zeros_like(q_w.mean), torch.ones_like(q_w.mean))
+        anchor, units = normal(torch.zeros_like(q_w.mean), torch.ones_like(q_w.mean)), basis(model)
+        if units is not None:
+            b, o = units
+            anchor = correlated(o, covariance_matrix=b @ b.T)
     return scaled(model, t, table, rows) - kl(q_w, anchor)
 
 
