@@ -44,8 +44,8 @@ class History:
             "kl_weights", "kl_latents", "own_elbo" (means over tasks, nats), "hyperprior", and
             "temperature".
         record_steps: the steps at which alpha and beta were recorded.
-        alpha, beta: lists of tensors (T, K), before the update of that step; beta is empty
-            without latents.
+        alpha, beta: lists of tensors (T, K), before the update of that step, or after that sweep;
+            beta is empty without latents.
         step: how many steps, or sweeps, have been done.
         optimizer: state of the optimiser, for resuming.
     """

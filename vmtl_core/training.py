@@ -100,7 +100,8 @@ def fit(
         progress: whether to show a bar.
         record: about how often alpha and beta are recorded.
         resume: the History of an earlier, shorter fit of this model; it is continued, and gives
-            the same numbers as a fit that never stopped.
+            the same numbers as a fit that never stopped (by Adam with a given `lr`: without one the
+            rate depends on `steps`).
         method: "coordinate", "adam", or "auto", which takes the former where it can.
         tolerance: in nats a task. The closed form ends when a sweep gains less; Adam, once its rate
             is down to a ninth, when a quarter of the steps gains less, or less than its noise. None
