@@ -17,7 +17,7 @@ from vmtl_core import _checks
 from vmtl_core._checks import one_of, positive_finite, positive_int, require
 from vmtl_core._random import forked
 from vmtl_core.adam import FIRST_RATE, LAST_SHARE, Batches, fit_adam, step_seed, whole_steps
-from vmtl_core.averaging import HyperAverage, average
+from vmtl_core.averaging import average
 from vmtl_core.closed_form import (
     Setting,
     begin,
@@ -394,6 +394,3 @@ def _average(
     with_base = base if model.prior.base is not None else (loc.new_empty(0), loc.new_empty(0))
     model.average.fill(*(t.to(like) for t in (loc, root, noise, *with_base)))
     history.hyperparameters = intervals(model, result, ascent, units)
-
-
-__all__ += ["HyperAverage"]
