@@ -20,7 +20,8 @@ def maximise(
     Args:
         objective: a smooth function of the parameters, a scalar.
         parameters: leaf tensors, changed in place.
-        iterations: at most so many of L-BFGS, each with a line search.
+        iterations: at most so many of L-BFGS, each with a line search; of evaluations, at most a
+            quarter more.
         tolerance: stop where a step changes the objective by less.
     """
     parameters = [p for p in parameters if p.numel()]
@@ -32,6 +33,7 @@ def maximise(
     optimiser = torch.optim.LBFGS(
         parameters,
         max_iter=iterations,
+        max_eval=iterations * 5 // 4,
         tolerance_change=tolerance,
         tolerance_grad=1e-8,
         history_size=20,
@@ -54,5 +56,6 @@ def maximise(
         for p, found in zip(parameters, best, strict=True):
             p.requires_grad_(False)
             p.copy_(found)
-    ended = optimiser.state[parameters[0]]["n_iter"] < iterations
+    done = optimiser.state[parameters[0]]
+    ended = done["n_iter"] < iterations and done["func_evals"] < iterations * 5 // 4
     return -lowest, ended
