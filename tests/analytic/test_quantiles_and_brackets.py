@@ -78,6 +78,18 @@ def test_between_two_bounds() -> None:
     torch.testing.assert_close(found, 2 + 3 * LEVELS)
 
 
+def test_bounds_of_a_mixture_are_its_components() -> None:
+    """Nothing is asked of a cdf outside the support, where this one is wrong."""
+    parts = Exponential(torch.ones(2))
+    mixture = torch.distributions.MixtureSameFamily(Categorical(torch.ones(2)), parts)
+
+    def below(y: Tensor) -> Tensor:
+        return torch.where(y < 0, torch.ones_like(y), 1 - (-y).exp())
+
+    found = cdf.by_bisection(below, LEVELS, None, Supported(mixture.support))
+    torch.testing.assert_close(found, -(-LEVELS).log1p())
+
+
 def test_a_bracket_is_kept_to() -> None:
     law = Normal(torch.zeros(()), torch.ones(()))
     ends = law.icdf(LEVELS) - 3, law.icdf(LEVELS) + 1
