@@ -156,6 +156,17 @@ def test_unseen_samples_without_a_base_prior() -> None:
     assert len(which[:3].unique()) > 1
 
 
+def test_samples_are_of_the_posterior_itself() -> None:
+    """Without an average no full factors are made of diagonal posteriors: they may be huge."""
+    weights = vmtl.GaussianWeights(3, (2, 4), covariance="diagonal")
+    model = a_model(weights, vmtl.LinearCategorical(), sources="previous")
+    torch.manual_seed(1)
+    found = weight_draws.weight_samples(model, posterior_points(model), 5, False)
+    torch.manual_seed(1)
+    assert torch.equal(found.w, model.q_weights().sample((5,)))
+    assert found.counts.tolist() == [5]
+
+
 def test_columns_as_an_event() -> None:
     w = torch.randn(4, 3, 2, 5)
     assert torch.equal(weight_draws.event_of(w, torch.Size((5, 2))), w.mT)
