@@ -43,7 +43,14 @@ LEFT_OUT = ("test_clusters_bar", "test_mutants", "test_pyro")
 DESELECTED = "not compile and not compiled and not distributed_data_parallel"
 FIRST = 4  # so many files, those that most often killed, are run before the rest are read
 # What the core and its tests import: once, not for each mutant.
-PRELOADED = ("torch", "torch._dynamo", "pytest", "scipy.integrate", "scipy.optimize", "scipy.stats")
+PRELOADED: tuple[str, ...] = (
+    "torch",
+    "torch._dynamo",
+    "pytest",
+    "scipy.integrate",
+    "scipy.optimize",
+    "scipy.stats",
+)
 PRELOADED += ("hypothesis", "torch.utils.data")
 EQUIVALENT = ROOT / "tools" / "equivalent_mutants.txt"
 

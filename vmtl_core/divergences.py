@@ -211,12 +211,13 @@ def _check_draws(dist: Distribution, value: Tensor) -> None:
     if dist._validate_args or torch.compiler.is_compiling():
         return
     try:
-        inside: Tensor = dist.support.check(value)  # type: ignore[attr-defined]
+        support: Any = dist.support
     except NotImplementedError:  # a Distribution of the user's that doesn't say
         return
+    inside = support.check(value)
     require(
         bool(inside.all()) or bool(value.isnan().any()),
-        f"a draw is outside its support ({dist.support}), that of a {type(dist).__name__}",
+        f"a draw is outside its support ({support}), that of a {type(dist).__name__}",
     )
 
 

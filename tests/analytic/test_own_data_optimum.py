@@ -16,8 +16,7 @@ from vmtl_core.population import Expansion, Noise, Own, Population, fit_own
 from vmtl_core.priors import FEW, MEAN_SD
 from vmtl_core.sites import Table
 
-SIZES = (6, 9, 5, 8)
-TASK = torch.arange(4).repeat_interleave(torch.tensor(SIZES))
+TASK = torch.arange(4).repeat_interleave(torch.tensor([6, 9, 5, 8]))
 
 
 def regression() -> tuple[Table, Tensor, Tensor]:
@@ -43,7 +42,8 @@ def evidence(x: Tensor, y: Tensor, loc: Tensor, root: Tensor, log_scale: Tensor)
     """log p(y_t), in units of the data, by dense covariances, (T,)."""
     values = []
     for t in range(4):
-        rows, target = x[TASK == t], y[TASK == t]
+        mine = t == TASK
+        rows, target = x[mine], y[mine]
         covariance = rows @ root[0] @ root[0].T @ rows.T
         covariance = covariance + (2 * log_scale[t]).exp() * torch.eye(len(rows))
         law = MultivariateNormal(rows @ loc[0], covariance)
@@ -194,9 +194,7 @@ def test_log_sds_stay_within_bounds() -> None:
     x = torch.randn(len(TASK), 1, generator=draw)
     y = 2 * x[:, 0] + 0.1 * torch.randn(len(TASK), generator=draw)
     table = Table(x, y, TASK, [vmtl.LinearGaussian()] * 4, 1, torch.zeros(1))
-    base = Population(
-        torch.zeros(1, 1), torch.zeros(1, 1), torch.ones(1, 1, 1), True, False, 4
-    )
+    base = Population(torch.zeros(1, 1), torch.zeros(1, 1), torch.ones(1, 1, 1), True, False, 4)
     own = fit_own(table, base, noise(1), 300, 1e-9)
     assert module.NARROW <= float(own.population.log_sd) <= -1.0
     assert math.exp(module.NARROW) == pytest.approx(1e-3)

@@ -1,6 +1,7 @@
 """Every task's likelihood as a Gaussian site, for tables of several kinds, columns and units."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -70,7 +71,7 @@ def test_log_likelihood_of_mixed_tasks() -> None:
     expected = torch.zeros(4)
     for n in range(len(y)):
         t = int(task[n])
-        one = vmtl.LinearGaussian(math.exp(-0.3)).double() if t == 0 else KINDS[t]
+        one: Any = vmtl.LinearGaussian(math.exp(-0.3)).double() if t == 0 else KINDS[t]
         shift = 0.0 if t == 0 else 0.3
         value = one.expected_log_prob(mean[n] + shift, variance[n], y[n])
         expected[t] += value.detach()

@@ -100,7 +100,9 @@ def test_without_an_intercept() -> None:
     nothing = units.measure(torch.zeros(40, 2), y, GAUSSIAN, 1, centre=False)
     torch.testing.assert_close(nothing.basis[0], nothing.target_scale * torch.eye(2))
     labels = units.measure(x, y, LABELS, 1, centre=False)
-    torch.testing.assert_close(labels.basis[0], 2.5 / x[:, :2].square().mean().sqrt() * torch.eye(3))
+    torch.testing.assert_close(
+        labels.basis[0], 2.5 / x[:, :2].square().mean().sqrt() * torch.eye(3)
+    )
 
 
 @pytest.mark.parametrize("count", [50, 51])
@@ -139,7 +141,9 @@ def test_other_constant_columns() -> None:
 
 
 def test_equal_targets_have_unit_one() -> None:
-    assert units.measure(wide(inputs()), torch.full((40,), 7.0), GAUSSIAN, 1, True).target_scale == 1
+    assert (
+        units.measure(wide(inputs()), torch.full((40,), 7.0), GAUSSIAN, 1, True).target_scale == 1
+    )
 
 
 def test_design() -> None:

@@ -20,10 +20,10 @@ def _switched_off() -> Iterator[None]:
 def test_draws_outside_the_support_are_refused() -> None:
     """Not the -0.4 that Bernoulli's formula gives for a label of 2."""
     labels, truth = Categorical(torch.ones(2, 3)), Bernoulli(torch.ones(3) / 2)
-    with pytest.raises(ValueError, match="every draw of `q`.*Boolean"):
+    with pytest.raises(ValueError, match=r"every draw of `q`.*Boolean"):
         vmtl.pairwise_kl(labels, truth)
     wide = Independent(StudentT(torch.full((2, 1), 3.0)), 1)
-    with pytest.raises(ValueError, match="every draw of `q`.*GreaterThan"):
+    with pytest.raises(ValueError, match=r"every draw of `q`.*GreaterThan"):
         vmtl.pairwise_kl(wide, Independent(Gamma(torch.ones(2, 1), 1.0), 1))
 
 
