@@ -65,6 +65,18 @@ def test_batches_are_of_the_right_size(name: str, monkeypatch: pytest.MonkeyPatc
     assert not isinstance(vmtl.predictive(MODELS[name](), X, TASK, 6, 4), vmtl.PredictiveRows)
 
 
+def test_one_row_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where not even one row fits, and parts that do fit are made once, not at every call."""
+    model, task = MODELS["a function"](), TASK[:7]
+    monkeypatch.setattr(questions, "NUMBERS", 1)
+    p: Any = vmtl.predictive(model, X[:7], task, 6)
+    assert [len(rows) for rows in p.rows] == [1] * 7
+    monkeypatch.setattr(questions, "NUMBERS", 2**24)
+    kinds = a_model(scattered_weights(3, 2), [bell, vmtl.LinearBernoulli(), bell])
+    p = vmtl.predictive(kinds, X[:7], task, 6)
+    assert p.parts[0] is p.parts[0]
+
+
 def asked(name: str, task: Tensor = TASK, samples: int = 6) -> Questions:
     return Questions(MODELS[name](), X[: len(task)], task, samples, 4)
 
