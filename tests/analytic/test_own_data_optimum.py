@@ -176,16 +176,18 @@ def test_gradients_are_at_fixed_sites() -> None:
 
 
 def test_hopeless_sites_begin_anew() -> None:
-    """Sites about a law that says rates of e^60 are thrown away, those of other tasks kept."""
-    table = counts()
-    loc = torch.zeros(4, 1, 2)
-    loc[2] = 60.0
-    far = table.expand(Gaussians(loc, torch.eye(2).expand(4, 1, 2, 2)))
-    expansion = Expansion.about(table, far)
-    expansion.settle(torch.zeros(4), PRIOR, 1e-13, most=200)
-    good = Expansion(table, Gaussians(torch.zeros(4, 1, 2), torch.eye(2).expand(4, 1, 2, 2)))
-    good.settle(torch.zeros(4), PRIOR, 1e-13, most=200)
-    torch.testing.assert_close(elbo(table, expansion), elbo(table, good), rtol=1e-7, atol=1e-7)
+    """A task whose site is about a rate of e^60: renewals alone would come down by one a step."""
+    y = torch.poisson(torch.full((len(TASK),), 3.0), generator=torch.Generator().manual_seed(0))
+    ones = torch.ones(len(TASK), 1)
+    table = Table(ones, y, TASK, [vmtl.LinearPoisson()] * 4, 1, torch.zeros(1))
+    prior, eye = (torch.zeros(1, 1), torch.ones(1, 1, 1)), torch.ones(4, 1, 1, 1)
+    loc = torch.tensor([0.5, 1.0, 60.0, 1.5]).view(4, 1, 1)
+    expansion = Expansion.about(table, table.expand(Gaussians(loc, 0.1 * eye)))
+    _, found = expansion.settle(torch.zeros(4), prior, 1e-13, most=25)
+    good = Expansion(table, Gaussians(torch.zeros(4, 1, 1), eye))
+    _, wanted = good.settle(torch.zeros(4), prior, 1e-13, most=200)
+    torch.testing.assert_close(found.loc, wanted.loc, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(found.root.abs(), wanted.root.abs(), rtol=1e-5, atol=1e-6)
 
 
 def test_log_sds_stay_within_bounds() -> None:

@@ -1,5 +1,6 @@
 """When a fit by gradients counts as settled, what seeds its steps, and which rates are allowed."""
 
+import math
 import signal
 import threading
 from collections.abc import Callable
