@@ -217,3 +217,32 @@ def test_diagonal_is_seen_again_after_loading() -> None:
     made.set(torch.eye(3)[None], torch.zeros(1, 3), torch.zeros((), dtype=torch.float32))
     assert made.basis.dtype == torch.float32
     assert made.diagonal
+
+
+def test_lower_triangular_roots() -> None:
+    """L L' = F F' with a positive diagonal, for every task and column; wide factors too."""
+    for shape in ((4, 2, 3, 3), (2, 3, 5), (3, 3)):
+        factor = torch.randn(shape)
+        found = units.triangular(factor)
+        torch.testing.assert_close(found @ found.mT, factor @ factor.mT)
+        torch.testing.assert_close(found, found.tril())
+        assert bool((found.diagonal(dim1=-2, dim2=-1) > 0).all())
+
+
+def test_columns_that_are_never_on_do_not_crowd() -> None:
+    x = torch.cat([torch.rand(30, 50) + 0.1, torch.zeros(30, 5)], 1)
+    found = units.measure(x, torch.randn(30), GAUSSIAN, 1, centre=False)
+    common = x[:, :50].square().mean().sqrt()
+    torch.testing.assert_close(found.basis[0], found.target_scale / common * torch.eye(55))
+
+
+def test_double_precision_whatever_the_default() -> None:
+    x, y = inputs(), torch.randn(40)
+    torch.set_default_dtype(torch.float32)
+    for design, centre in ((x, False), (wide(x).double(), True)):
+        found = units.measure(design, y, GAUSSIAN, 1, centre)
+        assert found.basis.dtype == found.offset.dtype == torch.float64
+    made = units.Units()
+    made.set(found.basis, found.offset, torch.zeros((), dtype=torch.float32))
+    assert made.offset is not None
+    assert made.offset.dtype == torch.float32
