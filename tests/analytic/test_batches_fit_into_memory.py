@@ -10,7 +10,7 @@ from torch.distributions import Bernoulli, Categorical, Independent, Normal
 import vmtl_core as vmtl
 from tests.analytic.points import averaged
 from tests.analytic.test_elbo import a_model, scattered_encoder, scattered_weights
-from vmtl_core import parts, questions
+from vmtl_core import exact, joint_draws, mixtures, parts, questions
 from vmtl_core.exact import GaussianPredictive, PoissonPredictive
 from vmtl_core.questions import Questions
 
@@ -75,6 +75,25 @@ def test_one_row_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     kinds = a_model(scattered_weights(3, 2), [bell, vmtl.LinearBernoulli(), bell])
     p = vmtl.predictive(kinds, X[:7], task, 6)
     assert p.parts[0] is p.parts[0]
+
+
+@pytest.mark.parametrize("name", ["numbers", "columns", "latents"])
+def test_no_memory_at_all(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Predictors row by row, joint draws one by one and row by row: the same numbers."""
+    model, task = MODELS[name](), TASK[:7]
+    torch.manual_seed(0)
+    whole = vmtl.predictive(model, X[:7], task, 6, 4)
+    mean, variance = whole.mean, whole.variance
+    for module in (exact, joint_draws, mixtures):
+        monkeypatch.setattr(module, "NUMBERS", 1)
+    draws = whole.sample((3,))
+    assert draws.shape == (3, 7, *whole.event_shape)
+    independent = vmtl.PredictiveMixture(Normal(torch.zeros(2, 3, 5), 1.0)).sample((4,))
+    assert independent.shape == (4, 5)
+    torch.manual_seed(0)
+    again = vmtl.predictive(model, X[:7], task, 6, 4)
+    torch.testing.assert_close(again.mean, mean)
+    torch.testing.assert_close(again.variance, variance)
 
 
 def asked(name: str, task: Tensor = TASK, samples: int = 6) -> Questions:
@@ -153,9 +172,9 @@ def test_likelihood_of_an_unseen_task() -> None:
 def test_large_diagonal_posteriors_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Full factors of T D x D numbers are made only where they fit."""
     model = a_model(scattered_weights(3, 2), vmtl.LinearGaussian(0.4))
-    for limit, exact in ((12, True), (11, False)):
+    for limit, fits in ((12, True), (11, False)):
         monkeypatch.setattr(parts, "FULL_NUMBERS", limit)
-        assert (parts.with_points(model) is not None) == exact
+        assert (parts.with_points(model) is not None) == fits
     monkeypatch.setattr(parts, "FULL_NUMBERS", 10**6)
     assert parts.with_points(a_model(scattered_weights(3, 2), bell)) is None
     wide = a_model(vmtl.GaussianWeights(3, (2, 4)), vmtl.LinearGaussian(0.4))
