@@ -10,7 +10,6 @@ from torch.distributions import HalfNormal, Independent, Laplace, Normal
 
 import vmtl_core as vmtl
 from vmtl_core import likelihoods
-from vmtl_core.likelihoods import TASK_NOISE_SD
 
 SCALES, TASK = (0.5, 1.5, 4.0), torch.tensor([2, 0, 1, 2, 0])
 
@@ -59,7 +58,7 @@ def test_hyperprior_of_scales() -> None:
     log_scale = torch.tensor(SCALES).log()
     middle = log_scale.mean() - 0.7
     expected = HalfNormal(1.0).log_prob(middle.exp()) + middle
-    expected = expected + Normal(log_scale.mean(), TASK_NOISE_SD).log_prob(log_scale).sum()
+    expected = expected + Normal(log_scale.mean(), 0.5).log_prob(log_scale).sum()
     torch.testing.assert_close(one.log_hyperprior().detach(), expected)
     single = vmtl.LinearGaussian(initial_scale=1.8).double()
     single.unit.fill_(0.7)

@@ -43,7 +43,9 @@ def quantiles(law: Any, support: Any, level: Tensor = LEVELS) -> Tensor:
     return cdf.by_bisection(law.cdf, level, None, Supported(support))
 
 
-@pytest.mark.parametrize(("loc", "scale"), [(0.0, 1.0), (1e6, 3.0), (-4e5, 1e-2), (0.3, 1e7)])
+@pytest.mark.parametrize(
+    ("loc", "scale"), [(0.0, 1.0), (1e6, 3.0), (-4e5, 1e-2), (0.3, 1e7), (1e25, 1e24)]
+)
 def test_on_the_whole_line(loc: float, scale: float) -> None:
     law = Normal(torch.tensor(loc), torch.tensor(scale))
     found = quantiles(law, constraints.real)
@@ -116,6 +118,12 @@ def test_counted(rate: float) -> None:
     assert bool((below(found) >= LEVELS).all())
     assert bool(((below(found - 1) < LEVELS) | (found == 0)).all())
     assert bool((found >= 0).all())
+
+
+def test_counted_far_out() -> None:
+    """Some ninety doublings away."""
+    found = cdf.counted(lambda y: 1 - (-y / 1e27).exp(), LEVELS)
+    torch.testing.assert_close(found, -1e27 * (-LEVELS).log1p())
 
 
 def test_poisson_function() -> None:

@@ -119,13 +119,16 @@ TASK = torch.tensor([0, 0, 1, 1, 1])
 X = torch.linspace(-1, 1, 10).view(5, 2)
 
 
-def fitted(steps: int, **options: Any) -> History:
-    model = vmtl.MultiTaskELBO(
-        vmtl.LinearGaussian(0.5), vmtl.GaussianWeights(2, (2,)), task_sizes=[2, 3], sources="previous"
-    )  # fmt: skip
-    return vmtl.fit(
-        model, X, X.sum(-1), TASK, steps=steps, method="adam", progress=False, **options
+def a_model() -> vmtl.MultiTaskELBO:
+    weights = vmtl.GaussianWeights(2, (2,))
+    return vmtl.MultiTaskELBO(
+        vmtl.LinearGaussian(0.5), weights, task_sizes=[2, 3], sources="previous"
     )
+
+
+def fitted(model: vmtl.MultiTaskELBO, steps: int, **options: Any) -> History:
+    options = {"tolerance": None, "method": "adam"} | options
+    return vmtl.fit(model, X, X.sum(-1), TASK, steps=steps, progress=False, **options)
 
 
 def test_it_ends_early_only_at_a_low_rate(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,32 +139,46 @@ def test_it_ends_early_only_at_a_low_rate(monkeypatch: pytest.MonkeyPatch) -> No
         asked.append(history.step)
         return tolerance == 7.0
 
+    def late(rate: Any, tolerance: float) -> History:
+        """A fit that stands before its last three steps of 101."""
+        model = a_model()
+        history = fitted(model, 1, lr=rate)
+        history.step = 98
+        return fitted(model, 101, lr=rate, tolerance=tolerance, resume=history)
+
     monkeypatch.setattr(adam, "settled", judge)
-    history = fitted(101, lr=vmtl.exponential_decay(0.09, 0.0001, 100), tolerance=7.0)
-    assert history.step == len(history.terms["elbo"]) == 100
+    history = late(vmtl.exponential_decay(0.09, 0.0001, 100), 7.0)
+    assert history.step == 100
     assert history.converged
     assert asked == [100, 100]
+    assert late(vmtl.linear_decay(0.09, 0.0101, 99), 7.0).step == 101
+    assert late(vmtl.linear_decay(0.09, 0.0099, 99), 7.0).step == 100
     with pytest.warns(vmtl.ConvergenceWarning):
-        history = fitted(101, lr=0.01, tolerance=6.0)
-    assert asked == [100, 100, 101]
+        history = late(0.01, 6.0)
+    assert asked[-1] == 101
     assert history.converged is False
-    assert fitted(2, lr=0.01, tolerance=None).converged is None
+    assert fitted(a_model(), 2, lr=0.01).converged is None
 
 
 def test_rates_follow_the_schedule() -> None:
     """Adam's first step is as long as the rate, whatever the gradient."""
-    model = vmtl.MultiTaskELBO(
-        vmtl.LinearGaussian(0.5), vmtl.GaussianWeights(2, (2,)), task_sizes=[2, 3], sources="previous"
-    )  # fmt: skip
+    model = a_model()
     before = [p.detach().clone() for p in model.parameters() if p.requires_grad]
-    history = vmtl.fit(
-        model, X, X.sum(-1), TASK, steps=1, lr=lambda step: 0.05 + step, method="adam",
-        progress=False, tolerance=None,
-    )  # fmt: skip
+    history = fitted(model, 1, lr=lambda step: 0.05 + step)
     after = [p.detach() for p in model.parameters() if p.requires_grad]
     moves = torch.cat([(a - b).abs().flatten() for a, b in zip(after, before, strict=True)])
     assert float(moves.max()) == pytest.approx(0.05, rel=1e-3)
     assert [group["lr"] for group in history.optimizer["param_groups"]] == [0.05]
+
+
+def test_the_rate_where_none_is_given() -> None:
+    """It begins at .03 and falls along a cosine to a hundredth of that after the last step."""
+    rates = []
+    for steps in (1, 4):
+        history = fitted(a_model(), steps)
+        rates += [group["lr"] for group in history.optimizer["param_groups"]]
+    share = (1 + math.cos(math.pi * 3 / 4)) / 2  # of the way, at the last of four steps
+    assert rates == pytest.approx([0.03, 0.03 * (0.01 + 0.99 * share)])
 
 
 @pytest.mark.parametrize(
