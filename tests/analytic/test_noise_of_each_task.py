@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.distributions import HalfNormal, Independent, Laplace, Normal
 
 import vmtl_core as vmtl
+from tests.analytic.test_elbo import a_model
+from tests.stats import assert_mean
 from vmtl_core import likelihoods
 
 SCALES, TASK = (0.5, 1.5, 4.0), torch.tensor([2, 0, 1, 2, 0])
@@ -168,3 +170,29 @@ def test_support_of_vectors_and_of_every_sample() -> None:
         likelihoods.check_support("y", pairs, torch.tensor([[1.0, -1.0], [1, 1], [1, 1]]))
     with pytest.raises(ValueError, match=r"shape \(N,\) \+ \(2,\)"):
         likelihoods.check_targets(pairs, torch.ones(3))
+
+
+def test_predictive_of_each_task() -> None:
+    """(6.1) exact: x'Sx and the task's noise; of an unseen task the tasks' mean variance."""
+    weights = vmtl.GaussianWeights(3, (2,), initial_scale=0.3)
+    model: Any = a_model(weights, scaled(), base_prior="standard")
+    x = torch.randn(5, 2)
+    found = vmtl.predictive(model, x, TASK)
+    noise = torch.tensor(SCALES).square()
+    expected = 0.09 * x.square().sum(-1) + noise[TASK]
+    torch.testing.assert_close(found.variance, expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(found.uncertainty().aleatoric, noise[TASK])
+    draws = found.sample((20_000,))
+    assert_mean((draws - found.mean).square(), found.variance)
+    new = vmtl.predictive(model, x, torch.full((5,), 3)).uncertainty()
+    torch.testing.assert_close(new.aleatoric, noise.mean().expand(5))
+
+
+def test_sampled_predictive_of_each_task() -> None:
+    """(6.2) with latents: every component of a row has its task's noise, and so have draws."""
+    weights = vmtl.GaussianWeights(3, (2,), initial_scale=1e-6)
+    model = a_model(weights, scaled(), latents=vmtl.GaussianEncoder(3, 2, 2).double())
+    p: Any = vmtl.predictive(model, torch.randn(5, 2), TASK, 4, 3)
+    sd = torch.tensor(SCALES)[TASK]
+    torch.testing.assert_close(p.components.stddev, sd.expand(3, 4, 5))
+    assert_mean(p.sample((20_000,)).square(), sd.square(), 1e-4)
