@@ -33,7 +33,6 @@ def maximise(
     optimiser = torch.optim.LBFGS(
         parameters,
         max_iter=iterations,
-        max_eval=iterations * 5 // 4,
         tolerance_change=tolerance,
         tolerance_grad=1e-8,
         history_size=20,
@@ -57,5 +56,5 @@ def maximise(
             p.requires_grad_(False)
             p.copy_(found)
     done = optimiser.state[parameters[0]]
-    ended = done["n_iter"] < iterations and done["func_evals"] < iterations * 5 // 4
-    return -lowest, ended
+    limit = optimiser.param_groups[0]["max_eval"]
+    return -lowest, done["n_iter"] < iterations and done["func_evals"] < limit
