@@ -199,6 +199,12 @@ def test_one_point_of_a_fit_that_did_not_average() -> None:
     assert posterior_points(a_model(heavy, vmtl.LinearGaussian())) is None
 
 
+def test_half_precision_is_refused() -> None:
+    weights = vmtl.GaussianWeights(3, (2,)).bfloat16()
+    with pytest.raises(ValueError, match="`weights` must be in float32 or float64"):
+        posterior_points(a_model(weights, vmtl.LinearGaussian(), sources="previous"))
+
+
 def test_points_of_an_average_are_its_own() -> None:
     model, points = averaged(vmtl.LinearGaussian())
     assert posterior_points(model) is points

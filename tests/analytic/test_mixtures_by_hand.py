@@ -150,6 +150,7 @@ def test_values_as_they_come() -> None:
     kept = torch.zeros(3, dtype=torch.float32)
     assert as_values(kept, p).dtype == torch.float32
     assert levels(0.25, p).tolist() == [0.25] * 3
+    assert levels(torch.tensor(0.25, dtype=torch.float32), p).dtype == torch.get_default_dtype()
     for wrong in (0.0, 1.0, float("nan"), -0.1, 1.1):
         with pytest.raises(ValueError, match="strictly between 0 and 1"):
             levels(wrong, p)
