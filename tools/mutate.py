@@ -98,7 +98,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tests", nargs="+", default=fast_tests(), help="test files to run")
     parser.add_argument("--count", type=int, default=100, help="how many mutants; 0 for all")
     parser.add_argument("--seed", type=int, default=0, help="which ones")
-    parser.add_argument("--timeout", type=float, default=300.0, help="seconds for one mutant")
+    parser.add_argument("--timeout", type=float, default=600.0, help="seconds for one mutant")
     parser.add_argument("--results", type=Path, default=ROOT / "mutants.jsonl")
     parser.add_argument("--bar", type=float, default=0.95, help="least share killed")
     parser.add_argument("--list", action="store_true", help="only say which mutants")

@@ -94,6 +94,8 @@ def test_draws_stand_in_their_rows() -> None:
     )
     assert pair.sample((4,)).shape == (4, 5, 2)
     torch.testing.assert_close(pair.sample()[:, 1], -torch.arange(5.0), atol=1e-6, rtol=0)
+    label = vmtl.PredictiveRows(ROWS, parts(classes)).sample()
+    assert label.dtype == whole(classes).sample().dtype == torch.int64
     chosen = [
         vmtl.PredictiveMixture(Categorical(logits=torch.tensor([0.0, 900.0])[None, None, None])),
         vmtl.PredictiveMixture(Normal(torch.full((1, 1, 1), 0.25), 1e-9)),
