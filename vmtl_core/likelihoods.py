@@ -184,7 +184,8 @@ class LinearCategorical(nn.Module):
 
     def expected_log_prob(self, mean: Tensor, variance: Tensor, y: Tensor) -> Tensor:
         """E log p(y|eta) of every row, eta_c ~ N(mean_c, variance_c), by fixed nodes, (B,)."""
-        chosen = mean.gather(-1, y.long().unsqueeze(-1)).squeeze(-1)
+        label = y.long().expand(mean.shape[:-1]).unsqueeze(-1)
+        chosen = mean.gather(-1, label).squeeze(-1)
         return chosen - expected_log_normaliser(mean, variance)
 
 

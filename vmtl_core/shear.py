@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from vmtl_core.evidence import log_normal
-from vmtl_core.population import Expansion, Own
+from vmtl_core.population import Expansion, Own, divergence, enveloped
 from vmtl_core.quasi_newton import maximise
 from vmtl_core.sites import Table
 
@@ -48,9 +48,12 @@ def shear(table: Table, own: Own, tolerance: float) -> Tensor | None:
     def whole(at: Tensor) -> Tensor:
         """Log evidence and hyperpriors, summed over tasks."""
         root = unit_lower(at, log_sd, rows, columns) * log_sd.exp().unsqueeze(-2)
-        prior = loc, root
-        site, found = expansion.settle(own.noise.tasks(free), prior, tolerance * table.tasks)
-        total = (site.constant + found.log_evidence.sum(-1)).sum() + log_normal(at, SPREAD).sum()
+        prior, log_scale = (loc, root), own.noise.tasks(free)
+        with torch.no_grad():
+            site, found = expansion.settle(log_scale, prior, tolerance * table.tasks)
+        total = (site.constant + found.log_evidence.sum(-1)).sum()
+        slope = table.noise_terms(found.gaussians(), log_scale) - divergence(found, *prior)
+        total = enveloped(total, slope) + log_normal(at, SPREAD).sum()
         total = total + population.log_hyperprior(loc, log_sd)
         return total + own.noise.log_hyperprior(free)
 
