@@ -16,6 +16,7 @@ from vmtl_core.hyperposterior import MOST_DIRECTIONS, Hyperdraws, draw_hyperpara
 from vmtl_core.mixture import pooled
 from vmtl_core.points import PosteriorPoints
 from vmtl_core.population import Expansion, Own
+from vmtl_core.tilted import tilted
 from vmtl_core.units import triangular
 
 SWEEPS, RENEWALS = 2, 4
@@ -27,6 +28,10 @@ POINTS, FEW_POINTS, MANY_NUMBERS = 12, 4, 100_000
 or there are too many for points to cover."""
 NUMBERS = 3_000_000
 """In the largest array of the points that are worked at together."""
+
+
+TOLERANCE = 1e-5
+"""Of the hyperparameters' greatest evidence, in nats a task."""
 
 
 class Points(NamedTuple):
@@ -104,14 +109,15 @@ def average(ascent: Ascent, seed: int) -> Averaged:
         ascent: both halves of the fit at their optimum.
         seed: of the draws.
     """
-    problem, own = ascent.problem, ascent.own
+    problem = ascent.problem
+    own = tilted(problem.table, ascent.own, TOLERANCE)
     many = own.site.precision.numel() > MANY_NUMBERS
     draws = draw_hyperparameters(problem.table, own, seed)
     chosen = resample(draws, FEW_POINTS if many else POINTS)
     count = len(chosen.log_weights)
     widths = _draw_widths(ascent, count, seed + 2)
     blocks = [
-        _points(ascent, chosen.take(block), None if widths is None else widths[block])
+        _points(ascent, own, chosen.take(block), None if widths is None else widths[block])
         for block in torch.arange(count).split(_block(ascent))
     ]
     return Averaged(Points(*map(torch.cat, zip(*blocks, strict=True))), draws, widths)
@@ -124,10 +130,10 @@ def _block(ascent: Ascent) -> int:
     return max(1, NUMBERS // max(state.phi.numel(), state.posterior.root.numel(), rows))
 
 
-def _points(ascent: Ascent, draws: Hyperdraws, widths: Tensor | None) -> Points:
+def _points(ascent: Ascent, own: Own, draws: Hyperdraws, widths: Tensor | None) -> Points:
     """Both halves at some draws; the mixing weights stay as they are."""
     problem = ascent.problem
-    own = _own_at(problem, ascent.own, draws)
+    own = _own_at(problem, own, draws)
     shared = draws.noise.shape[1] == len(problem.noise.start())
     noise = draws.noise if shared else ascent.state.noise.expand(len(draws.noise), -1)
     state = replace(ascent.state, noise=noise)

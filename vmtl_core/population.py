@@ -119,6 +119,8 @@ class Own:
     objective: float
     """Mean elbo, and the hyperpriors of what is learned here over T."""
     settled: bool
+    tilted: Own | None = None
+    """The same where the evidence itself is greatest, if it was asked for; `vmtl_core.tilted`."""
 
     @property
     def gaussians(self) -> Gaussians:

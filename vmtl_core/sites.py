@@ -120,7 +120,7 @@ class Table:
         """
         if not self.parts:
             return None
-        return self._sum([part.expand(q, self.shift) for part in self.parts])
+        return self.sum([part.expand(q, self.shift) for part in self.parts])
 
     def begin(self, q: Gaussians) -> Site | None:
         """Sites to begin with, where no posterior is near: about q, but counts about themselves.
@@ -129,10 +129,20 @@ class Table:
         """
         if not self.parts:
             return None
-        return self._sum([part.begin(q, self.shift) for part in self.parts])
+        return self.sum([part.begin(q, self.shift) for part in self.parts])
 
-    def _sum(self, sites: list[Site]) -> Site:
+    def sum(self, sites: list[Site]) -> Site:
+        """The product of several kinds' sites."""
         return Site(*(sum(one[1:], one[0]) for one in zip(*sites, strict=True)))
+
+    def log_prob(self, w: Tensor) -> Tensor:
+        """log p(y_t|w) of the tasks that aren't Gaussian at S weights, (S, T, P, D), as (S, T)."""
+        total = w.new_zeros(w.shape[:2])
+        for part in self.parts:
+            blocks = w.split(max(1, CHUNK // part.y.numel()))
+            rows = [part.expected(part.rows.means(one) + self.shift, None) for one in blocks]
+            total = total + torch.cat([part.rows.sums(one, -1) for one in rows])
+        return total
 
     def log_likelihood(self, q: Gaussians, log_scale: Tensor) -> Tensor:
         """E log p(y_t|w), in units of the data, (T,)."""
@@ -140,6 +150,17 @@ class Table:
         for part in self.parts:
             total = total + part.log_likelihood(q, self.shift)
         return total
+
+
+class RowSites(NamedTuple):
+    """exp(-a eta^2/2 + b eta + c) of every row, for its predictors eta = x'w without the shift."""
+
+    precision: Tensor
+    """a, (..., B, P)."""
+    natural: Tensor
+    """b, (..., B, P)."""
+    constant: Tensor
+    """c, (..., B)."""
 
 
 class Part(NamedTuple):
@@ -154,10 +175,10 @@ class Part(NamedTuple):
         mean, variance = self.rows.predictors(q)
         return mean + shift, variance
 
-    def expected(self, mean: Tensor, variance: Tensor) -> Tensor:
-        """E log p of every row, (..., B)."""
+    def expected(self, mean: Tensor, variance: Tensor | None) -> Tensor:
+        """E log p of every row, (..., B); at the mean without a variance."""
         if mean.shape[-1] == 1 and self.y.ndim == 1 and not _many(self.likelihood):
-            mean, variance = mean[..., 0], variance[..., 0]
+            mean, variance = mean[..., 0], None if variance is None else variance[..., 0]
         return self.likelihood.expected_log_prob(mean, variance, self.y)
 
     def log_likelihood(self, q: Gaussians, shift: Tensor) -> Tensor:
@@ -166,28 +187,36 @@ class Part(NamedTuple):
 
     def expand(self, q: Gaussians, shift: Tensor) -> Site:
         """See `Table.expand`."""
-        site, value = self._about(*self.moments(q, shift), shift)
-        return site._replace(constant=value - site.expected(q))
+        site = self.site(self.about(*self.moments(q, shift), shift))
+        bare = site._replace(constant=torch.zeros_like(site.constant))
+        return site._replace(constant=site.constant - bare.expected(q))
 
     def begin(self, q: Gaussians, shift: Tensor) -> Site:
         """See `Table.begin`; the constant is 0."""
         if not isinstance(self.likelihood, LinearPoisson):
             return self.expand(q, shift)
         rate = (self.y + 0.5).log().unsqueeze(-1)
-        return self._about(rate, torch.zeros_like(rate), shift)[0]
+        site = self.site(self.about(rate, torch.zeros_like(rate), shift))
+        return site._replace(constant=torch.zeros_like(site.constant))
 
-    def _about(self, mean: Tensor, variance: Tensor, shift: Tensor) -> tuple[Site, Tensor]:
-        """Sites without their constants, and E log p of each task, for moments of the predictors."""
+    def about(self, mean: Tensor, variance: Tensor, shift: Tensor) -> RowSites:
+        """Each row's site by (5.15) for moments of its predictors; the constants are E log p."""
         with torch.enable_grad():
             mean.requires_grad_(True), variance.requires_grad_(True)
             rows = self.expected(mean, variance)
             slope, half = torch.autograd.grad(rows.sum(), (mean, variance))
         curvature = (-2 * half).clamp_min(0.0)
         mean = mean.detach() - shift
-        precision = self.rows.outer_sums(curvature)
-        pull = (slope + curvature * mean).unsqueeze(-1) * self.rows.x.unsqueeze(1)
-        natural, value = self.rows.sums(pull, -3), self.rows.sums(rows.detach(), -1)
-        return Site(precision, natural, torch.zeros_like(value)), value
+        return RowSites(curvature, slope + curvature * mean, rows.detach())
+
+    def site(self, rows: RowSites) -> Site:
+        """The product of each task's rows' sites."""
+        natural = rows.natural.unsqueeze(-1) * self.rows.x.unsqueeze(1)
+        return Site(
+            self.rows.outer_sums(rows.precision),
+            self.rows.sums(natural, -3),
+            self.rows.sums(rows.constant, -1),
+        )
 
 
 def _many(likelihood: Any) -> bool:
@@ -229,10 +258,21 @@ class Rows:
             mean, variance = (torch.cat(one, -2) for one in zip(*parts, strict=True))
         else:
             wide = self.padded.unsqueeze(1)
-            mean = (self.padded @ q.loc.mT)[..., self.task, self.place, :]
+            mean = self.means(q.loc)
             variance = ((wide @ q.covariance) * wide).sum(-1)
             variance = variance.mT[..., self.task, self.place, :]
         return mean, variance.clamp_min(0.0)
+
+    def means(self, w: Tensor) -> Tensor:
+        """x'w_t for every row and column, (..., B, P), for w (..., T, P, D)."""
+        if self.padded is not None:
+            return (self.padded @ w.mT)[..., self.task, self.place, :]
+        blocks = self._blocks(w.numel() // self.tasks)
+        parts = [
+            torch.einsum("bd,...bpd->...bp", self.x[rows], w[..., self.task[rows], :, :])
+            for rows in blocks
+        ]
+        return torch.cat(parts, -2)
 
     def _block(self, q: Gaussians, rows: Tensor) -> tuple[Tensor, Tensor]:
         x, task = self.x[rows], self.task[rows]

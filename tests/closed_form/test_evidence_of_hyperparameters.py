@@ -108,7 +108,7 @@ def test_population_mean_and_tasks_are_those_of_the_exact_hierarchy(inputs: int)
     torch.testing.assert_close(
         draw.mean_root[0, 0] @ draw.mean_root[0, 0].T, covariance[:inputs, :inputs]
     )
-    point = averaging.Points(*(t[0] for t in averaging._points(climb, draw, None)))
+    point = averaging.Points(*(t[0] for t in averaging._points(climb, climb.own, draw, None)))
     for t in range(len(SIZES)):
         at = slice((t + 1) * inputs, (t + 2) * inputs)
         torch.testing.assert_close(point.loc[t, 0], mean[at])
@@ -129,7 +129,7 @@ def test_the_hierarchy_here_is_that_of_the_baselines() -> None:
     found, b = units_of(model, x, y), float(climb.problem.table.log_unit)
     log_sd = torch.tensor([-0.6, -0.4])
     draw = drawn(climb, math.log(0.7), log_sd)
-    point = averaging.Points(*(t[0] for t in averaging._points(climb, draw, None)))
+    point = averaging.Points(*(t[0] for t in averaging._points(climb, climb.own, draw, None)))
     loc, root = to_data(point.loc, point.root, found)
     scale = found.basis[0].diagonal()
     data = MultiTaskData(x, y, task, tuple(map(str, range(400))), ("a", "b"), "y", "")
@@ -199,10 +199,10 @@ def test_points_together_are_points_alone(
     width = climb.state.log_width
     assert width is not None
     widths = width + torch.linspace(-1, 1, 4).view(4, 1, 1)
-    whole = averaging._points(climb, draws, widths)
+    whole = averaging._points(climb, climb.own, draws, widths)
     for k in range(4):
         at = torch.tensor([k])
-        alone = averaging._points(climb, draws.take(at), widths[at])
+        alone = averaging._points(climb, climb.own, draws.take(at), widths[at])
         for every, one in zip(whole, alone, strict=True):
             torch.testing.assert_close(every[at], one, rtol=1e-7, atol=1e-7)
     monkeypatch.setattr(averaging, "NUMBERS", 1)
