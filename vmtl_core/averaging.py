@@ -11,39 +11,48 @@ from torch import Tensor, nn
 from torch.quasirandom import SobolEngine
 
 from vmtl_core.coordinate import Ascent, Problem, State
+from vmtl_core.expectations import NODES
 from vmtl_core.hyperposterior import MOST_DIRECTIONS, Hyperdraws, draw_hyperparameters, resample
 from vmtl_core.mixture import pooled
 from vmtl_core.points import PosteriorPoints
 from vmtl_core.population import Expansion, Own
+from vmtl_core.tilted import tilted
 from vmtl_core.units import triangular
 
-SWEEPS = 2
-"""Alternations of posteriors and responsibilities at each point, from those at the optimum."""
+SWEEPS, RENEWALS = 2, 4
+"""Alternations of posteriors and responsibilities at each point, and renewals of the own sites, from
+those at the optimum."""
 FIELDS = ("loc", "scale_tril", "noise", "base_loc", "base_scale_tril")
 POINTS, FEW_POINTS, MANY_NUMBERS = 12, 4, 100_000
 """Points, and how many where one has more numbers than that: tasks then tell the hyperparameters well,
 or there are too many for points to cover."""
+NUMBERS = 3_000_000
+"""In the largest array of the points that are worked at together."""
 
 
-class Point(NamedTuple):
-    """The posteriors at one point of the hyperparameters, in standard units."""
+TOLERANCE = 1e-5
+"""Of the hyperparameters' greatest evidence, in nats a task."""
+
+
+class Points(NamedTuple):
+    """The posteriors at K points of the hyperparameters, in standard units."""
 
     loc: Tensor
-    """(T, P, D)."""
+    """(K, T, P, D)."""
     root: Tensor
-    """Lower triangular, the uncertainty of m_0 counted in, (T, P, D, D)."""
+    """Lower triangular, the uncertainty of m_0 counted in, (K, T, P, D, D)."""
     noise: Tensor
-    """log sigma of every task, (T,)."""
+    """log sigma of every task, (K, T)."""
     base_loc: Tensor
-    """(P, D)."""
+    """(K, P, D)."""
     base_root: Tensor
-    """(P, D, D)."""
+    """(K, P, D, D)."""
 
 
 class Averaged(NamedTuple):
     """What `average` found."""
 
-    points: list[Point]
+    points: Points
     draws: Hyperdraws
     widths: Tensor | None
     """Draws of log delta, (K, P, D)."""
@@ -100,75 +109,81 @@ def average(ascent: Ascent, seed: int) -> Averaged:
         ascent: both halves of the fit at their optimum.
         seed: of the draws.
     """
-    problem, own = ascent.problem, ascent.own
+    problem = ascent.problem
+    own = tilted(problem.table, ascent.own, TOLERANCE)
     many = own.site.precision.numel() > MANY_NUMBERS
     draws = draw_hyperparameters(problem.table, own, seed)
     chosen = resample(draws, FEW_POINTS if many else POINTS)
     count = len(chosen.log_weights)
     widths = _draw_widths(ascent, count, seed + 2)
-    points = []
-    for k in range(count):
-        here = chosen.take(torch.tensor([k]))
-        there = _own_at(problem, own, here)
-        width = None if widths is None else widths[k]
-        points.append(_point(there, ascent, here, width))
-    return Averaged(points, draws, widths)
+    blocks = [
+        _points(ascent, own, chosen.take(block), None if widths is None else widths[block])
+        for block in torch.arange(count).split(_block(ascent))
+    ]
+    return Averaged(Points(*map(torch.cat, zip(*blocks, strict=True))), draws, widths)
 
 
-def _own_at(problem: Problem, own: Own, draw: Hyperdraws) -> Own:
-    """The own-data half at one draw, m_0 at its mean there."""
-    population = replace(own.population, loc=draw.mean[0], log_sd=draw.log_sd[0])
-    noise = replace(own.noise, log_scale=own.noise.all(draw.noise[0]))
-    root = population.root(population.log_sd)
-    expansion = Expansion.about(problem.table, own.other)
-    site, posterior = expansion.settle(noise.tasks(draw.noise[0]), (population.loc, root), 1e-3, 4)
-    elbo = site.constant + posterior.log_evidence.sum(-1)
-    return replace(
-        own,
-        population=population,
-        noise=noise,
-        site=site,
-        other=expansion.other,
-        posterior=posterior,
-        elbo=elbo,
-    )
+def _block(ascent: Ascent) -> int:
+    """How many points are worked at together, so that memory stays bounded."""
+    table, state = ascent.problem.table, ascent.state
+    rows = sum(part.y.numel() for part in table.parts) * NODES
+    return max(1, NUMBERS // max(state.phi.numel(), state.posterior.root.numel(), rows))
 
 
-def _point(own: Own, ascent: Ascent, draw: Hyperdraws, width: Tensor | None) -> Point:
-    """Both halves at one draw; the mixing weights stay as they are."""
-    problem, root = ascent.problem, own.population.root(own.population.log_sd)
-    shared = draw.noise.shape[1] == len(problem.noise.start())
-    state = replace(ascent.state, noise=draw.noise[0] if shared else ascent.state.noise)
-    state.log_width = state.log_width if width is None else width
+def _points(ascent: Ascent, own: Own, draws: Hyperdraws, widths: Tensor | None) -> Points:
+    """Both halves at some draws; the mixing weights stay as they are."""
+    problem = ascent.problem
+    own = _own_at(problem, own, draws)
+    shared = draws.noise.shape[1] == len(problem.noise.start())
+    noise = draws.noise if shared else ascent.state.noise.expand(len(draws.noise), -1)
+    state = replace(ascent.state, noise=noise)
+    state.log_width = state.log_width if widths is None else widths
     again = Ascent(problem, own, state)
     again.expansion.share = ascent.expansion.share
     again._logits, again._log_alpha = ascent._logits, ascent.log_alpha()
     again.sweep(SWEEPS, hyperparameters=False)
     found = again.state.posterior
-    base_loc, base_root = own.population.loc, root
+    base_loc, base_root = own.population.loc, own.population.root(own.population.log_sd)
+    base_root = base_root.expand(len(base_loc), *base_root.shape[-3:])
     if own.population.learned:
-        shaken = draw.mean_root[0]
-        gain = _gain(problem, own, again.state, torch.cholesky_inverse(root))
-        found = found._replace(root=triangular(torch.cat([found.root, gain @ shaken], -1)))
-        base_root = triangular(torch.cat([root, shaken], -1))
-    log_scale = problem.noise.tasks(state.noise)
-    return Point(found.loc, triangular(found.root), log_scale, base_loc, base_root)
+        gain = _gain(problem, own, again.state, torch.cholesky_inverse(base_root))
+        shaken = gain @ draws.mean_root.unsqueeze(1)
+        found = found._replace(root=torch.cat([found.root, shaken], -1))
+        base_root = triangular(torch.cat([base_root, draws.mean_root], -1))
+    log_scale = problem.noise.tasks(noise)
+    return Points(found.loc, triangular(found.root), log_scale, base_loc, base_root)
+
+
+def _own_at(problem: Problem, own: Own, draws: Hyperdraws) -> Own:
+    """The own-data half at some draws, m_0 at its mean there."""
+    population = replace(own.population, loc=draws.mean, log_sd=draws.log_sd)
+    expansion = Expansion.about(problem.table, own.other)
+    prior = population.loc.unsqueeze(1), population.root(population.log_sd).unsqueeze(-4)
+    site, posterior = expansion.settle(own.noise.tasks(draws.noise), prior, 0.0, RENEWALS)
+    return replace(
+        own,
+        population=population,
+        site=site,
+        other=expansion.other,
+        posterior=posterior,
+        elbo=site.constant + posterior.log_evidence.sum(-1),
+    )
 
 
 def _gain(problem: Problem, own: Own, state: State, inverse: Tensor) -> Tensor:
-    """d w_t / d m_0 at fixed responsibilities, (T, P, D, D). Equation (5.18).
+    """d w_t / d m_0 at fixed responsibilities, (..., T, P, D, D). Equation (5.18).
 
     p_0 moves with m_0; a source's report does for it is drawn towards m_0, and for its own
     posterior was under p_0.
     """
     parts = problem.parts(own.gaussians, state.log_width, own.population)
-    moved = own.gaussians.covariance @ inverse
+    moved = own.gaussians.covariance @ inverse.unsqueeze(-4)
     if state.log_width is not None and problem.transfer.stationary:
-        rho = (1 + (2 * state.log_width).exp()).rsqrt()
+        rho = (1 + (2 * state.log_width).exp()).rsqrt().unsqueeze(-3)
         moved = torch.diag_embed(1 - rho) + rho.unsqueeze(-1) * moved
     if problem.base:
         eye = torch.eye(moved.shape[-1], dtype=moved.dtype, device=moved.device)
-        moved = torch.cat([moved, eye.expand(1, *moved.shape[1:])])
+        moved = torch.cat([moved, eye.expand_as(moved[..., :1, :, :, :])], -4)
     pull = pooled(state.phi.mean(0), parts.precision @ moved, problem.mixing.columns)
     return state.posterior.gaussians().covariance @ pull
 

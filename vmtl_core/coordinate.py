@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from vmtl_core.evidence import Gaussians, Updated, log_normal, update
-from vmtl_core.mixture import Components, Weights, components, kl_pairs, product
-from vmtl_core.population import Expansion, Noise, Own, Population
+from vmtl_core.mixture import Components, Weights, components, kl_pairs, kl_total, product
+from vmtl_core.population import Expansion, Noise, Own, Population, enveloped
 from vmtl_core.quasi_newton import maximise
 from vmtl_core.sites import Table
 from vmtl_core.units import triangular
@@ -32,13 +32,16 @@ class Transfer:
     """Covariance added for a delta in units of w, (P, D, D)."""
 
     def apply(self, sources: Gaussians, log_width: Tensor | None, base: Gaussians) -> Gaussians:
-        """(11.16) or (2.6): laws of w given that the source's is one of `sources`, (..., T, P, D)."""
+        """(11.16) or (2.6): laws of w given that the source's is one of `sources`, (..., T, P, D).
+
+        `log_width` is (..., P, D), `base` (..., 1, P, D).
+        """
         loc, covariance = sources
         if self.fixed is not None:
             covariance = covariance + self.fixed
         if log_width is None:
             return Gaussians(loc, covariance)
-        noise = (2 * log_width).exp()
+        noise = (2 * log_width).exp().unsqueeze(-3)
         if self.stationary:
             rho = (1 + noise).rsqrt()
             loc = base.loc + rho * (loc - base.loc)
@@ -88,9 +91,9 @@ class Problem(NamedTuple):
     """Whether the hyperpriors hold."""
 
     def base_law(self, population: Population) -> Gaussians:
-        """p_0."""
-        root = population.root(population.log_sd)
-        return Gaussians(population.loc, root @ root.mT)
+        """p_0, (..., 1, P, D)."""
+        root = population.root(population.log_sd).unsqueeze(-4)
+        return Gaussians(population.loc.unsqueeze(-3), root @ root.mT)
 
     def parts(
         self, sources: Gaussians, log_width: Tensor | None, population: Population
@@ -99,7 +102,7 @@ class Problem(NamedTuple):
         base = self.base_law(population)
         laws = self.transfer.apply(sources, log_width, base)
         if self.base:
-            laws = Gaussians(*(torch.cat([a, b[None]]) for a, b in zip(laws, base, strict=True)))
+            laws = laws.join(base)
         return components(laws)
 
     def log_hyperprior(self, state: State) -> Tensor:
@@ -201,15 +204,21 @@ class Ascent:
 
         def value() -> Tensor:
             parts = problem.parts(self.sources(), state.log_width, self.population)
-            prior = product(phi, parts, mixing.columns)
-            site = problem.table.site(problem.noise.tasks(state.noise), self.expansion.other)
-            found = update(site.precision, site.natural, prior.loc, prior.factor)
-            total = site.constant + found.log_evidence.sum(-1) + prior.log_mass
+            log_scale = problem.noise.tasks(state.noise)
+            with torch.no_grad():
+                prior = product(phi, parts, mixing.columns)
+                site = problem.table.site(log_scale, self.expansion.other)
+                found = update(site.precision, site.natural, prior.loc, prior.factor)
+                total = (site.constant + found.log_evidence.sum(-1) + prior.log_mass).sum()
+                q = found.gaussians()
+            slope = problem.table.noise_terms(q, log_scale) - kl_total(
+                phi, q, parts, mixing.columns
+            )
             extra = problem.log_hyperprior(state)
             extra = extra + self.population.log_hyperprior(*self.centre())
             if problem.weak:
                 extra = extra + problem.noise.log_hyperprior(state.noise)
-            return (total.sum() + extra) / problem.table.tasks
+            return (enveloped(total, slope) + extra) / problem.table.tasks
 
         return value
 

@@ -19,6 +19,14 @@ class Gaussians(NamedTuple):
     loc: Tensor
     covariance: Tensor
 
+    def join(self, other: Gaussians) -> Gaussians:
+        """These tasks and then the other's, along the last dimension before P."""
+        lead = self.loc.shape[:-3]
+        loc, covariance = (t.expand(*lead, *t.shape[-n:]) for t, n in zip(other, (3, 4)))
+        return Gaussians(
+            torch.cat([self.loc, loc], -3), torch.cat([self.covariance, covariance], -4)
+        )
+
 
 class Updated(NamedTuple):
     """A Gaussian prior N(m, F F') after a site, all (..., P, ...)."""

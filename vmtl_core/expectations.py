@@ -58,15 +58,25 @@ def class_nodes(like: Tensor) -> Tensor:
     return _sobol(like.shape[-1], like.dtype, like.device)
 
 
-def expected_softplus(mean: Tensor, variance: Tensor) -> Tensor:
-    """E log(1 + exp(eta)), eta ~ N(mean, variance), by `normal_nodes`; the shape of `mean`."""
+def expected_softplus(mean: Tensor, variance: Tensor | None) -> Tensor:
+    """E log(1 + exp(eta)), eta ~ N(mean, variance), by `normal_nodes`; the shape of `mean`.
+
+    At the mean, if there is no variance.
+    """
+    if variance is None:
+        return F.softplus(mean)
     nodes, weights = normal_nodes(mean)
     sd = variance.clamp_min(torch.finfo(variance.dtype).tiny).sqrt()
     return F.softplus(mean.unsqueeze(-1) + sd.unsqueeze(-1) * nodes) @ weights
 
 
-def expected_log_normaliser(mean: Tensor, variance: Tensor) -> Tensor:
-    """E log sum_c exp(eta_c), eta_c ~ N(mean_c, variance_c) independent; (..., C) to (...)."""
+def expected_log_normaliser(mean: Tensor, variance: Tensor | None) -> Tensor:
+    """E log sum_c exp(eta_c), eta_c ~ N(mean_c, variance_c) independent; (..., C) to (...).
+
+    At the mean, if there is no variance.
+    """
+    if variance is None:
+        return mean.logsumexp(-1)
     sd = variance.clamp_min(torch.finfo(variance.dtype).tiny).sqrt()
     nodes = class_nodes(mean)
     nodes = nodes.view(len(nodes), *[1] * (mean.ndim - 1), -1)

@@ -150,7 +150,8 @@ def _draws(table: Table, own: Own, ways: Directions, seed: int) -> Hyperdraws:
     count = max(FEWEST, min(DRAWS, NUMBERS // own.site.precision.numel()))
     centre, root = own.site.natural.new_zeros(ways.size), _laplace(table, own, ways)
     for again in (False, True):
-        move, log_proposal = _student(centre, root, count, seed + again)
+        size = count if again else count // 2
+        move, log_proposal = _student(centre, root, size, seed + again)
         noise, log_sd = ways.place(move)
         found = _in_blocks(table, own, noise, log_sd, ways.together)
         log_weights = (found.log_evidence - log_proposal).log_softmax(0)

@@ -148,8 +148,11 @@ class LinearBernoulli(nn.Module):
         )
         return Bernoulli(logits=linear(z, w), validate_args=False)
 
-    def expected_log_prob(self, mean: Tensor, variance: Tensor, y: Tensor) -> Tensor:
-        """E log p(y|eta) of every row, eta ~ N(mean, variance), by quadrature, (B,)."""
+    def expected_log_prob(self, mean: Tensor, variance: Tensor | None, y: Tensor) -> Tensor:
+        """E log p(y|eta) of every row, eta ~ N(mean, variance), by quadrature, (B,).
+
+        Without a variance, that at the mean; so for counts and classes.
+        """
         return y * mean - expected_softplus(mean, variance)
 
 
@@ -166,9 +169,10 @@ class LinearPoisson(nn.Module):
         )
         return Poisson(linear(z, w).exp(), validate_args=False)
 
-    def expected_log_prob(self, mean: Tensor, variance: Tensor, y: Tensor) -> Tensor:
+    def expected_log_prob(self, mean: Tensor, variance: Tensor | None, y: Tensor) -> Tensor:
         """E log p(y|eta) of every row, eta ~ N(mean, variance), exact, (B,)."""
-        return y * mean - (mean + 0.5 * variance).exp() - torch.lgamma(y + 1)
+        log_rate = mean if variance is None else mean + 0.5 * variance
+        return y * mean - log_rate.exp() - torch.lgamma(y + 1)
 
 
 class LinearCategorical(nn.Module):
@@ -182,9 +186,10 @@ class LinearCategorical(nn.Module):
         )
         return Categorical(logits=linear(z, w), validate_args=False)
 
-    def expected_log_prob(self, mean: Tensor, variance: Tensor, y: Tensor) -> Tensor:
+    def expected_log_prob(self, mean: Tensor, variance: Tensor | None, y: Tensor) -> Tensor:
         """E log p(y|eta) of every row, eta_c ~ N(mean_c, variance_c), by fixed nodes, (B,)."""
-        chosen = mean.gather(-1, y.long().unsqueeze(-1)).squeeze(-1)
+        label = y.long().expand(mean.shape[:-1]).unsqueeze(-1)
+        chosen = mean.gather(-1, label).squeeze(-1)
         return chosen - expected_log_normaliser(mean, variance)
 
 

@@ -18,7 +18,10 @@ from vmtl_core.mixing import tempered_log_softmax
 
 
 class Components(NamedTuple):
-    """What the prior is made of: K Gaussians, in the parameters that products add up."""
+    """What the prior is made of: K Gaussians, in the parameters that products add up.
+
+    There may be leading dimensions.
+    """
 
     loc: Tensor
     """(K, P, D)."""
@@ -46,32 +49,60 @@ def components(laws: Gaussians) -> Components:
 
 
 def kl_pairs(q: Gaussians, log_det: Tensor, parts: Components, columns: Tensor | None) -> Tensor:
-    """KL(q_t || p_k) of every pair, or of the pairs (t, columns[t, j]), (T, K), (4.8).
+    """KL(q_t || p_k) of every pair, or of the pairs (t, columns[t, j]), (..., T, K), (4.8).
 
     Args:
-        q: (T, P, ...).
-        log_det: log determinant of q's covariances, summed over columns, (T,).
+        q: (..., T, P, ...).
+        log_det: log determinant of q's covariances, summed over columns, (..., T).
         parts: the components.
         columns: which components each task has, (T, K); None for all.
     """
-    second = (q.covariance + q.loc.unsqueeze(-1) * q.loc.unsqueeze(-2)).flatten(1)
-    precision, natural = parts.precision.flatten(1), parts.natural.flatten(1)
-    size = q.loc[0].numel()
-    constant = parts.square - parts.log_det - size
+    second = (q.covariance + q.loc.unsqueeze(-1) * q.loc.unsqueeze(-2)).flatten(-3)
+    precision, natural, loc = (
+        parts.precision.flatten(-3),
+        parts.natural.flatten(-2),
+        q.loc.flatten(-2),
+    )
+    constant = (parts.square - parts.log_det - loc.shape[-1]).unsqueeze(-2)
     if columns is None:
-        cross = second @ precision.T - 2 * q.loc.flatten(1) @ natural.T + constant
+        cross = second @ precision.mT - 2 * loc @ natural.mT + constant
     else:
-        cross = torch.einsum("ti,tki->tk", second, precision[columns])
-        cross = cross - 2 * torch.einsum("ti,tki->tk", q.loc.flatten(1), natural[columns])
-        cross = cross + constant[columns]
+        cross = torch.einsum("...ti,...tki->...tk", second, precision[..., columns, :])
+        linear = torch.einsum("...ti,...tki->...tk", loc, natural[..., columns, :])
+        cross = cross - 2 * linear + constant[..., 0, columns]
     return 0.5 * (cross - log_det.unsqueeze(-1))
 
 
+def kl_total(phi: Tensor, q: Gaussians, parts: Components, columns: Tensor | None) -> Tensor:
+    """sum_tk phi_tk KL(q_t || p_k), without what depends on q alone; gradients for `parts` only.
+
+    The tasks are added up first, so that what is differentiated doesn't grow with their number.
+    """
+    with torch.no_grad():
+        second = q.covariance + q.loc.unsqueeze(-1) * q.loc.unsqueeze(-2)
+        values = torch.cat([second.flatten(1), q.loc.flatten(1), torch.ones_like(phi[:, :1])], 1)
+        if columns is None:
+            total = phi.T @ values
+        else:
+            total = values.new_zeros(len(parts.loc), values.shape[1])
+            weighted = phi.unsqueeze(-1) * values.unsqueeze(1)
+            total.index_add_(0, columns.flatten(), weighted.flatten(0, 1))
+        numbers = parts.loc[0].numel()
+        second, loc, count = total.split([values.shape[1] - numbers - 1, numbers, 1], 1)
+    natural = parts.natural
+    cross = (parts.precision.flatten(1) * second).sum() - 2 * (natural.flatten(1) * loc).sum()
+    square = (natural * parts.loc).sum((-2, -1))
+    return 0.5 * (cross + (count[:, 0] * (square - parts.log_det)).sum())
+
+
 def pooled(phi: Tensor, values: Tensor, columns: Tensor | None) -> Tensor:
-    """sum_k phi_tk values_k, (T, ...)."""
+    """sum_k phi_tk values_k, (..., T, ...), for phi (..., T, K) and values (..., K, ...)."""
+    lead = phi.ndim - 2
+    flat, event = values.flatten(lead + 1), values.shape[lead + 1 :]
     if columns is None:
-        return (phi @ values.flatten(1)).unflatten(1, values.shape[1:])
-    return torch.einsum("tk,tk...->t...", phi, values[columns])
+        return (phi @ flat).unflatten(-1, event)
+    total = torch.einsum("...tk,...tki->...ti", phi, flat[..., columns, :])
+    return total.unflatten(-1, event)
 
 
 @dataclass
@@ -91,8 +122,9 @@ class Weights:
         return tempered_log_softmax(scores, self.temperature)
 
     def responsibilities(self, log_alpha: Tensor, kl: Tensor) -> Tensor:
-        """phi of every draw, (4.5); alpha itself for the convex bound, (R, T, K)."""
-        return log_alpha.exp() if self.convex else torch.softmax(log_alpha - kl, -1)
+        """phi of every draw, (4.5); alpha itself for the convex bound, (R, ..., T, K)."""
+        wide = log_alpha.view(len(log_alpha), *[1] * (kl.ndim - 2), *log_alpha.shape[1:])
+        return wide.exp() if self.convex else torch.softmax(wide - kl, -1)
 
     def climb(
         self, logits: Tensor, log_alpha: Tensor, kl: Tensor, start: Tensor, hold: float
@@ -143,7 +175,10 @@ class Weights:
 
 
 class Product(NamedTuple):
-    """prod_k p_k^phi_k for every task: a Gaussian, not normalised. Equation (5.16)."""
+    """prod_k p_k^phi_k for every task: a Gaussian, not normalised. Equation (5.16).
+
+    There may be leading dimensions.
+    """
 
     loc: Tensor
     """(T, P, D)."""
@@ -154,7 +189,7 @@ class Product(NamedTuple):
 
 
 def product(phi: Tensor, parts: Components, columns: Tensor | None) -> Product:
-    """The components raised to the powers phi, (T, K), rows of which sum to 1."""
+    """The components raised to the powers phi, (..., T, K), rows of which sum to 1."""
     precision = pooled(phi, parts.precision, columns)
     natural = pooled(phi, parts.natural, columns)
     lower = torch.linalg.cholesky(precision)
@@ -162,6 +197,7 @@ def product(phi: Tensor, parts: Components, columns: Tensor | None) -> Product:
     factor = torch.linalg.solve_triangular(lower, eye, upper=False).mT
     half = times(factor.mT, natural)
     single = parts.log_det - parts.square
-    each = phi @ single if columns is None else (phi * single[columns]).sum(-1)
+    single = single.unsqueeze(-2) if columns is None else single[..., columns]
+    each = (phi * single).sum(-1)
     log_mass = 0.5 * (each + half.square().sum((-2, -1))) - log_diagonal(lower).sum(-1)
     return Product(times(factor, half), factor, log_mass)

@@ -119,6 +119,8 @@ class Own:
     objective: float
     """Mean elbo, and the hyperpriors of what is learned here over T."""
     settled: bool
+    tilted: Own | None = None
+    """The same where the evidence itself is greatest, if it was asked for; `vmtl_core.tilted`."""
 
     @property
     def gaussians(self) -> Gaussians:
@@ -147,8 +149,12 @@ def fit_own(
 
     def value() -> Tensor:
         prior = loc, population.root(log_sd)
-        site, found = state.settle(noise.tasks(free), prior, tolerance * table.tasks)
+        log_scale = noise.tasks(free)
+        with torch.no_grad():
+            site, found = state.settle(log_scale, prior, tolerance * table.tasks)
         total = (site.constant + found.log_evidence.sum(-1)).sum()
+        slope = table.noise_terms(found.gaussians(), log_scale) - divergence(found, *prior)
+        total = enveloped(total, slope)
         if population.weak:
             total = total + noise.log_hyperprior(free)
         return (total + population.log_hyperprior(loc, log_sd)) / table.tasks
@@ -167,6 +173,35 @@ def fit_own(
         reached,
         settled,
     )
+
+
+def enveloped(value: Tensor, surrogate: Tensor) -> Tensor:
+    """`value`, a maximum over posteriors, with the gradient of `surrogate`, the same at fixed ones.
+
+    By the envelope theorem that is the maximum's gradient, and none goes through a decomposition of
+    every task's matrices.
+    """
+    return value.detach() + (surrogate - surrogate.detach())
+
+
+def divergence(found: Updated, mean: Tensor, factor: Tensor) -> Tensor:
+    """Sum over tasks of KL(q_t || N(mean, factor factor')), without what depends on q alone.
+
+    Args:
+        found: the posteriors, (T, P, ...), of which no gradient is asked.
+        mean: (P, D).
+        factor: lower triangular, (P, D, D).
+    """
+    with torch.no_grad():
+        centre = found.loc.mean(0)
+        away = found.loc - centre
+        spread = (found.root @ found.root.mT).sum(0) + torch.einsum("tpi,tpj->pij", away, away)
+    away = centre - mean
+    second = spread + len(found.loc) * away.unsqueeze(-1) * away.unsqueeze(-2)
+    eye = torch.eye(factor.shape[-1]).to(factor).expand_as(factor)
+    inverse = torch.linalg.solve_triangular(factor, eye, upper=False)
+    quadratic = 0.5 * ((inverse @ second) * inverse).sum()
+    return quadratic + len(found.loc) * log_diagonal(factor).sum()
 
 
 class Expansion:

@@ -17,7 +17,7 @@ CHUNK, WASTE = 2**22, 4
 
 
 class Site(NamedTuple):
-    """exp(-w'Aw/2 + b'w + c) of every task."""
+    """exp(-w'Aw/2 + b'w + c) of every task; there may be leading dimensions."""
 
     precision: Tensor
     """A, (T, P, D, D), or (T, 1, D, D) where all columns have one."""
@@ -34,12 +34,12 @@ class Site(NamedTuple):
 
     def towards(self, other: Site, share: Tensor) -> Site:
         """A share (T,) of the way to another."""
-        wide = (share[:, None, None, None], share[:, None, None], share)
+        wide = (share[..., None, None, None], share[..., None, None], share)
         return Site(*(a + s * (b - a) for a, b, s in zip(self, other, wide, strict=True)))
 
     def where(self, taken: Tensor, other: Site) -> Site:
         """The other's tasks where `taken`, (T,)."""
-        wide = (taken[:, None, None, None], taken[:, None, None], taken)
+        wide = (taken[..., None, None, None], taken[..., None, None], taken)
         return Site(*(torch.where(t, b, a) for a, b, t in zip(self, other, wide, strict=True)))
 
 
@@ -91,24 +91,36 @@ class Table:
             other: sites of the other tasks, from `expand`; None where all are Gaussian.
         """
         precision = (-2 * log_scale).exp()
-        count = torch.where(self.gaussian, self.counts, 0.0)
-        spread = log_scale + self.log_unit + 0.5 * math.log(2 * math.pi)
         gram = precision[..., None, None, None] * self.gram
         natural = precision[..., None, None] * self.cross
-        constant = -0.5 * precision * self.square - count * self.columns * spread
+        constant = -0.5 * precision * self.square - self._spread(log_scale)
         if other is None:
             return Site(gram, natural, constant)
         return Site(gram + other.precision, natural + other.natural, constant + other.constant)
 
+    def noise_terms(self, q: Gaussians, log_scale: Tensor) -> Tensor:
+        """What depends on the noise scales in the Gaussian tasks' E log p under q, their sum.
+
+        A gradient is for `log_scale`, (T,), not for q.
+        """
+        with torch.no_grad():
+            zero = torch.zeros_like(log_scale)
+            residual = -2 * (self.site(zero, None).expected(q) + self._spread(zero))
+        return (-0.5 * (-2 * log_scale).exp() * residual - self._spread(log_scale)).sum()
+
+    def _spread(self, log_scale: Tensor) -> Tensor:
+        count = torch.where(self.gaussian, self.counts, 0.0)
+        return count * self.columns * (log_scale + self.log_unit + 0.5 * math.log(2 * math.pi))
+
     def expand(self, q: Gaussians) -> Site | None:
-        """Sites of the tasks that aren't Gaussian about q, (T, P, ...); None where all are.
+        """Sites of the tasks that aren't Gaussian about q, (..., T, P, ...); None where all are.
 
         The natural gradient of E log p(y|x'w): with F its value, A = -2 dF/dS and
         b = dF/dm + A m, so that posteriors add up. Equation (5.15).
         """
         if not self.parts:
             return None
-        return self._sum([part.expand(q, self.tasks, self.shift) for part in self.parts])
+        return self.sum([part.expand(q, self.shift) for part in self.parts])
 
     def begin(self, q: Gaussians) -> Site | None:
         """Sites to begin with, where no posterior is near: about q, but counts about themselves.
@@ -117,17 +129,38 @@ class Table:
         """
         if not self.parts:
             return None
-        return self._sum([part.begin(q, self.tasks, self.shift) for part in self.parts])
+        return self.sum([part.begin(q, self.shift) for part in self.parts])
 
-    def _sum(self, sites: list[Site]) -> Site:
+    def sum(self, sites: list[Site]) -> Site:
+        """The product of several kinds' sites."""
         return Site(*(sum(one[1:], one[0]) for one in zip(*sites, strict=True)))
+
+    def log_prob(self, w: Tensor) -> Tensor:
+        """log p(y_t|w) of the tasks that aren't Gaussian at S weights, (S, T, P, D), as (S, T)."""
+        total = w.new_zeros(w.shape[:2])
+        for part in self.parts:
+            blocks = w.split(max(1, CHUNK // part.y.numel()))
+            rows = [part.expected(part.rows.means(one) + self.shift, None) for one in blocks]
+            total = total + torch.cat([part.rows.sums(one, -1) for one in rows])
+        return total
 
     def log_likelihood(self, q: Gaussians, log_scale: Tensor) -> Tensor:
         """E log p(y_t|w), in units of the data, (T,)."""
         total = self.site(log_scale, None).expected(q)
         for part in self.parts:
-            total = total + part.log_likelihood(q, self.tasks, self.shift)
+            total = total + part.log_likelihood(q, self.shift)
         return total
+
+
+class RowSites(NamedTuple):
+    """exp(-a eta^2/2 + b eta + c) of every row, for its predictors eta = x'w without the shift."""
+
+    precision: Tensor
+    """a, (..., B, P)."""
+    natural: Tensor
+    """b, (..., B, P)."""
+    constant: Tensor
+    """c, (..., B)."""
 
 
 class Part(NamedTuple):
@@ -138,48 +171,52 @@ class Part(NamedTuple):
     y: Tensor
 
     def moments(self, q: Gaussians, shift: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and variance of the rows' predictors, each (B, P)."""
+        """Mean and variance of the rows' predictors, each (..., B, P)."""
         mean, variance = self.rows.predictors(q)
         return mean + shift, variance
 
-    def expected(self, mean: Tensor, variance: Tensor) -> Tensor:
-        """E log p of every row, (B,)."""
+    def expected(self, mean: Tensor, variance: Tensor | None) -> Tensor:
+        """E log p of every row, (..., B); at the mean without a variance."""
         if mean.shape[-1] == 1 and self.y.ndim == 1 and not _many(self.likelihood):
-            mean, variance = mean[..., 0], variance[..., 0]
+            mean, variance = mean[..., 0], None if variance is None else variance[..., 0]
         return self.likelihood.expected_log_prob(mean, variance, self.y)
 
-    def log_likelihood(self, q: Gaussians, tasks: int, shift: Tensor) -> Tensor:
-        """Sum over each task's rows, (T,)."""
-        rows = self.expected(*self.moments(q, shift))
-        return rows.new_zeros(tasks).index_add_(0, self.rows.task, rows)
+    def log_likelihood(self, q: Gaussians, shift: Tensor) -> Tensor:
+        """Sum over each task's rows, (..., T)."""
+        return self.rows.sums(self.expected(*self.moments(q, shift)), -1)
 
-    def expand(self, q: Gaussians, tasks: int, shift: Tensor) -> Site:
+    def expand(self, q: Gaussians, shift: Tensor) -> Site:
         """See `Table.expand`."""
-        site, value = self._about(*self.moments(q, shift), tasks, shift)
-        return site._replace(constant=value - site.expected(q))
+        site = self.site(self.about(*self.moments(q, shift), shift))
+        bare = site._replace(constant=torch.zeros_like(site.constant))
+        return site._replace(constant=site.constant - bare.expected(q))
 
-    def begin(self, q: Gaussians, tasks: int, shift: Tensor) -> Site:
+    def begin(self, q: Gaussians, shift: Tensor) -> Site:
         """See `Table.begin`; the constant is 0."""
         if not isinstance(self.likelihood, LinearPoisson):
-            return self.expand(q, tasks, shift)
+            return self.expand(q, shift)
         rate = (self.y + 0.5).log().unsqueeze(-1)
-        return self._about(rate, torch.zeros_like(rate), tasks, shift)[0]
+        site = self.site(self.about(rate, torch.zeros_like(rate), shift))
+        return site._replace(constant=torch.zeros_like(site.constant))
 
-    def _about(
-        self, mean: Tensor, variance: Tensor, tasks: int, shift: Tensor
-    ) -> tuple[Site, Tensor]:
-        """Sites without their constants, and E log p of each task, for moments of the predictors."""
+    def about(self, mean: Tensor, variance: Tensor, shift: Tensor) -> RowSites:
+        """Each row's site by (5.15) for moments of its predictors; the constants are E log p."""
         with torch.enable_grad():
             mean.requires_grad_(True), variance.requires_grad_(True)
             rows = self.expected(mean, variance)
             slope, half = torch.autograd.grad(rows.sum(), (mean, variance))
         curvature = (-2 * half).clamp_min(0.0)
         mean = mean.detach() - shift
-        precision = self.rows.outer_sums(curvature)
-        pull = (slope + curvature * mean).unsqueeze(-1) * self.rows.x.unsqueeze(1)
-        natural = pull.new_zeros(tasks, *pull.shape[1:]).index_add_(0, self.rows.task, pull)
-        value = rows.new_zeros(tasks).index_add_(0, self.rows.task, rows.detach())
-        return Site(precision, natural, torch.zeros_like(value)), value
+        return RowSites(curvature, slope + curvature * mean, rows.detach())
+
+    def site(self, rows: RowSites) -> Site:
+        """The product of each task's rows' sites."""
+        natural = rows.natural.unsqueeze(-1) * self.rows.x.unsqueeze(1)
+        return Site(
+            self.rows.outer_sums(rows.precision),
+            self.rows.sums(natural, -3),
+            self.rows.sums(rows.constant, -1),
+        )
 
 
 def _many(likelihood: Any) -> bool:
@@ -214,35 +251,57 @@ class Rows:
             self.padded[task, self.place] = x
 
     def predictors(self, q: Gaussians) -> tuple[Tensor, Tensor]:
-        """Mean and variance of x'w_t for every row and column, each (B, P)."""
+        """Mean and variance of x'w_t for every row and column, each (..., B, P)."""
         if self.padded is None:
-            parts = [self._block(q, rows) for rows in self._blocks(q.loc[0].numel())]
-            mean, variance = (torch.cat(one) for one in zip(*parts, strict=True))
+            blocks = self._blocks(q.loc.numel() // self.tasks)
+            parts = [self._block(q, rows) for rows in blocks]
+            mean, variance = (torch.cat(one, -2) for one in zip(*parts, strict=True))
         else:
             wide = self.padded.unsqueeze(1)
-            mean = (self.padded @ q.loc.mT)[self.task, self.place]
-            variance = ((wide @ q.covariance) * wide).sum(-1).mT[self.task, self.place]
+            mean = self.means(q.loc)
+            variance = ((wide @ q.covariance) * wide).sum(-1)
+            variance = variance.mT[..., self.task, self.place, :]
         return mean, variance.clamp_min(0.0)
+
+    def means(self, w: Tensor) -> Tensor:
+        """x'w_t for every row and column, (..., B, P), for w (..., T, P, D)."""
+        if self.padded is not None:
+            return (self.padded @ w.mT)[..., self.task, self.place, :]
+        blocks = self._blocks(w.numel() // self.tasks)
+        parts = [
+            torch.einsum("bd,...bpd->...bp", self.x[rows], w[..., self.task[rows], :, :])
+            for rows in blocks
+        ]
+        return torch.cat(parts, -2)
 
     def _block(self, q: Gaussians, rows: Tensor) -> tuple[Tensor, Tensor]:
         x, task = self.x[rows], self.task[rows]
-        mean = torch.einsum("bd,bpd->bp", x, q.loc[task])
-        return mean, torch.einsum("bd,bpde,be->bp", x, q.covariance[task], x)
+        mean = torch.einsum("bd,...bpd->...bp", x, q.loc[..., task, :, :])
+        covariance = q.covariance[..., task, :, :, :]
+        return mean, torch.einsum("bd,...bpde,be->...bp", x, covariance, x)
+
+    def sums(self, values: Tensor, dim: int) -> Tensor:
+        """Sums over each task's rows; `dim`, counted from the end, becomes one of size T."""
+        shape = list(values.shape)
+        shape[dim] = self.tasks
+        return values.new_zeros(shape).index_add_(dim, self.task, values)
 
     def _blocks(self, numbers: int) -> tuple[Tensor, ...]:
         size = max(1, CHUNK // (numbers * self.x.shape[1]))
         return torch.arange(len(self.x), device=self.x.device).split(size)
 
     def outer_sums(self, weight: Tensor) -> Tensor:
-        """Sum over each task's rows of weight x x', (T, P, D, D), for weights (B, P)."""
-        columns, size = weight.shape[1], self.x.shape[1]
+        """Sum over each task's rows of weight x x', (..., T, P, D, D), for weights (..., B, P)."""
+        *lead, _, columns = weight.shape
+        size = self.x.shape[1]
         if self.padded is not None:
-            wide = weight.new_zeros(*self.padded.shape[:2], columns)
-            wide[self.task, self.place] = weight
+            wide = weight.new_zeros(*lead, *self.padded.shape[:2], columns)
+            wide[..., self.task, self.place, :] = weight
             scaled = wide.mT.unsqueeze(-1) * self.padded.unsqueeze(1)
             return scaled.mT @ self.padded.unsqueeze(1)
-        total = self.x.new_zeros(self.tasks, columns, size, size)
-        for rows in self._blocks(columns * size):
+        total = self.x.new_zeros(*lead, self.tasks, columns, size, size)
+        for rows in self._blocks(math.prod(lead) * columns * size):
             outer = self.x[rows, :, None] * self.x[rows, None, :]
-            total.index_add_(0, self.task[rows], weight[rows, :, None, None] * outer.unsqueeze(1))
+            each = weight[..., rows, :, None, None] * outer.unsqueeze(1)
+            total.index_add_(-4, self.task[rows], each)
         return total

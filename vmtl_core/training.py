@@ -382,14 +382,9 @@ def _average(
     """Fill the model's average and the history's intervals."""
     result = average(ascent, seed)
     units, points = found.units, result.points
-    loc, root = to_data(
-        torch.stack([p.loc for p in points]), torch.stack([p.root for p in points]), units
-    )
-    base = to_data(
-        torch.stack([p.base_loc for p in points]), torch.stack([p.base_root for p in points]), units
-    )
-    noise = torch.stack([p.noise for p in points]).exp() * units.target_scale
-    noise = noise * ascent.problem.table.gaussian
+    loc, root = to_data(points.loc, points.root, units)
+    base = to_data(points.base_loc, points.base_root, units)
+    noise = points.noise.exp() * units.target_scale * ascent.problem.table.gaussian
     like = model.prior.mixing.logits
     with_base = base if model.prior.base is not None else (loc.new_empty(0), loc.new_empty(0))
     model.average.fill(*(t.to(like) for t in (loc, root, noise, *with_base)))

@@ -11,7 +11,7 @@ from torch.distributions import HalfCauchy, HalfNormal, MultivariateNormal, Norm
 
 import vmtl_core as vmtl
 from tests.closed_form.models import ascent, build, table
-from vmtl_core import averaging, hyperposterior, mixture
+from vmtl_core import averaging, hyperposterior, mixture, sites
 from vmtl_core.closed_form import to_data, units_of
 from vmtl_core.coordinate import Ascent
 from vmtl_core.evidence import update
@@ -108,8 +108,7 @@ def test_population_mean_and_tasks_are_those_of_the_exact_hierarchy(inputs: int)
     torch.testing.assert_close(
         draw.mean_root[0, 0] @ draw.mean_root[0, 0].T, covariance[:inputs, :inputs]
     )
-    own = averaging._own_at(climb.problem, climb.own, draw)
-    point = averaging._point(own, climb, draw, None)
+    point = averaging.Points(*(t[0] for t in averaging._points(climb, climb.own, draw, None)))
     for t in range(len(SIZES)):
         at = slice((t + 1) * inputs, (t + 2) * inputs)
         torch.testing.assert_close(point.loc[t, 0], mean[at])
@@ -130,8 +129,7 @@ def test_the_hierarchy_here_is_that_of_the_baselines() -> None:
     found, b = units_of(model, x, y), float(climb.problem.table.log_unit)
     log_sd = torch.tensor([-0.6, -0.4])
     draw = drawn(climb, math.log(0.7), log_sd)
-    own = averaging._own_at(climb.problem, climb.own, draw)
-    point = averaging._point(own, climb, draw, None)
+    point = averaging.Points(*(t[0] for t in averaging._points(climb, climb.own, draw, None)))
     loc, root = to_data(point.loc, point.root, found)
     scale = found.basis[0].diagonal()
     data = MultiTaskData(x, y, task, tuple(map(str, range(400))), ("a", "b"), "y", "")
@@ -180,6 +178,35 @@ def test_posteriors_move_with_the_population_mean(name: str) -> None:
         step[..., d] = 1e-4
         slope = (means(own.population.loc + step) - means(own.population.loc - step)) / 2e-4
         torch.testing.assert_close(gain[..., d], slope, rtol=1e-6, atol=1e-8)
+
+
+KINDS = [("gaussian", {}), ("labels", {}), ("classes", {}), ("gaussian", {"neighbours": 2})]
+
+
+@pytest.mark.parametrize(("kind", "options"), KINDS)
+@pytest.mark.parametrize("padded", [True, False])
+def test_points_together_are_points_alone(
+    kind: str, options: dict[str, Any], padded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any number of points worked at together, and rows in one block or in many: the same."""
+    if not padded:
+        monkeypatch.setattr(sites, "WASTE", 0)
+        monkeypatch.setattr(sites, "CHUNK", 40)
+    climb = ascent(build(kind, **options), table(kind), sweeps=3)
+    assert all((part.rows.padded is None) != padded for part in climb.problem.table.parts)
+    draws = hyperposterior.draw_hyperparameters(climb.problem.table, climb.own, 0)
+    draws = hyperposterior.resample(draws, 4)
+    width = climb.state.log_width
+    assert width is not None
+    widths = width + torch.linspace(-1, 1, 4).view(4, 1, 1)
+    whole = averaging._points(climb, climb.own, draws, widths)
+    for k in range(4):
+        at = torch.tensor([k])
+        alone = averaging._points(climb, climb.own, draws.take(at), widths[at])
+        for every, one in zip(whole, alone, strict=True):
+            torch.testing.assert_close(every[at], one, rtol=1e-7, atol=1e-7)
+    monkeypatch.setattr(averaging, "NUMBERS", 1)
+    assert averaging._block(climb) == 1
 
 
 def product_at(climb: Ascent) -> mixture.Product:
