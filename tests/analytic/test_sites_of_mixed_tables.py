@@ -94,12 +94,65 @@ def test_sites_touch_their_likelihood() -> None:
         step = 1e-4 * move.expand_as(q.loc)
         ends = [Gaussians(q.loc + s * step, q.covariance) for s in (1, -1)]
         site = found.expected(ends[0]) - found.expected(ends[1])
-        likelihood = sum(
-            s * part.log_likelihood(one, 4, table.shift)
-            for s, one in zip((1, -1), ends, strict=True)
-            for part in table.parts
-        )
+        values = [table.log_likelihood(one, torch.zeros(4)) for one in ends]
+        rest = values[0] - values[1]
+        numbers = table.site(torch.zeros(4), None)
+        likelihood = rest - (numbers.expected(ends[0]) - numbers.expected(ends[1]))
         torch.testing.assert_close(site / 2e-4, likelihood / 2e-4, rtol=1e-6, atol=1e-6)
+
+
+def test_log_likelihood_at_many_weights() -> None:
+    """log p(y_t|w) of the tasks that aren't Gaussian, row by row, also in blocks of one."""
+    table, x, y, task = mixed()
+    w = torch.randn(3, 4, 1, 2)
+    eta = torch.einsum("bd,sbd->sb", x, w[:, task, 0]) + 0.3
+    counts = torch.distributions.Poisson(eta.exp()).log_prob(torch.full_like(y, 3.0))
+    labels = torch.distributions.Bernoulli(logits=eta).log_prob((y > 0).double())
+    rows = torch.where(task == 2, counts, labels).masked_fill(task == 0, 0.0)
+    expected = torch.zeros(3, 4).index_add(1, task, rows)
+    torch.testing.assert_close(table.log_prob(w), expected)
+
+
+def test_slope_in_the_noise() -> None:
+    """What depends on the noise scales has the slope of the whole likelihood in them."""
+    x, y, task = torch.randn(7, 3), torch.randn(7, 2), torch.tensor([1, 0, 1, 1, 2, 0, 1])
+    table = Table(x, y, task, [vmtl.LinearGaussian()] * 3, 2, torch.zeros(2), log_unit=0.4)
+    q, log_scale = laws(3, 2, 3), torch.tensor([0.2, -0.5, 0.1], requires_grad=True)
+    (slope,) = torch.autograd.grad(table.noise_terms(q, log_scale), log_scale)
+    (whole,) = torch.autograd.grad(table.log_likelihood(q, log_scale).sum(), log_scale)
+    torch.testing.assert_close(slope, whole)
+    torch.testing.assert_close(
+        table.noise_terms(q, log_scale), table.log_likelihood(q, log_scale).sum()
+    )
+
+
+@pytest.mark.parametrize("chunk", [1, 2**22])
+def test_several_laws_at_once(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leading dimensions: moments, sites and sums of each as of one alone."""
+    monkeypatch.setattr(sites, "CHUNK", chunk)
+    table, x, *_ = mixed()
+    some = [laws(4, 1, 2) for _ in range(3)]
+    stacked = Gaussians(
+        torch.stack([q.loc for q in some]), torch.stack([q.covariance for q in some])
+    )
+    found = table.expand(stacked)
+    assert found is not None
+    for i, q in enumerate(some):
+        for a, b in zip(found, table.expand(q) or (), strict=True):
+            torch.testing.assert_close(a[i], b)
+    task = torch.tensor([0] * 30 + [1, 2, 3, 4, 5])
+    rows = Rows(torch.randn(35, 2), task, 6)
+    many = [laws(6, 1, 2) for _ in range(2)]
+    wide = Gaussians(torch.stack([q.loc for q in many]), torch.stack([q.covariance for q in many]))
+    weight = torch.rand(2, 35, 1)
+    for i, q in enumerate(many):
+        for a, b in zip(rows.predictors(wide), rows.predictors(q), strict=True):
+            torch.testing.assert_close(a[i], b)
+        torch.testing.assert_close(rows.outer_sums(weight)[i], rows.outer_sums(weight[i]))
+        torch.testing.assert_close(rows.means(wide.loc)[i], rows.predictors(q)[0])
+    joined = some[0].join(some[1])
+    assert torch.equal(joined.loc[4:], some[1].loc)
+    assert torch.equal(joined.covariance[:4], some[0].covariance)
 
 
 def test_counts_begin_about_themselves() -> None:
