@@ -1,6 +1,7 @@
 """Predictives of rows put together from parts: every answer at its row's place."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -37,6 +38,10 @@ def classes(at: Tensor) -> Categorical:
     return Categorical(logits=torch.stack([at, 0 * at, torch.ones_like(at)], -1))
 
 
+def itself(one: Any) -> Any:
+    return one
+
+
 def whole(make: Callable[[Tensor], Any]) -> Any:
     """All rows in one mixture."""
     return vmtl.PredictiveMixture(make(torch.arange(5.0) + torch.zeros(1, 2, 1)))
@@ -58,7 +63,7 @@ def test_every_answer(name: str, rebuilt: bool) -> None:
     make, y = VALUES[name]
     made = parts(make)
     p: Any = vmtl.PredictiveRows(
-        ROWS, Rebuilt([lambda one=one: one for one in made]) if rebuilt else made
+        ROWS, Rebuilt([partial(itself, one) for one in made]) if rebuilt else made
     )
     one = whole(make)
     assert p.batch_shape == (5,)
@@ -130,7 +135,7 @@ def test_rebuilt_parts() -> None:
         made.append(i)
         return i
 
-    found = Rebuilt([lambda i=i: make(i) for i in range(3)])
+    found = Rebuilt([partial(make, i) for i in range(3)])
     assert len(found) == 3
     assert made == []
     assert list(found) == [0, 1, 2]

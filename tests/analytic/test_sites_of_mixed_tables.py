@@ -130,7 +130,7 @@ def test_slope_in_the_noise() -> None:
 def test_several_laws_at_once(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Leading dimensions: moments, sites and sums of each as of one alone."""
     monkeypatch.setattr(sites, "CHUNK", chunk)
-    table, x, *_ = mixed()
+    table, *_ = mixed()
     some = [laws(4, 1, 2) for _ in range(3)]
     stacked = Gaussians(
         torch.stack([q.loc for q in some]), torch.stack([q.covariance for q in some])
