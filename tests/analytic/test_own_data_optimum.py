@@ -125,6 +125,30 @@ def test_posteriors_are_those_at_the_optimum() -> None:
     assert own.other is None
 
 
+def test_columns_add_up() -> None:
+    """Two targets for a row: the evidence of each column under its own prior."""
+    _, x, y = regression()
+    both = torch.stack([y, y.flip(0) + 1], -1)
+    table = Table(x, both, TASK, [vmtl.LinearGaussian()] * 4, 2, torch.zeros(2), log_unit=0.2)
+    factor = torch.stack([torch.diag(torch.tensor([0.5, 1.5])), 0.7 * torch.eye(2)])
+    loc = torch.tensor([[0.2, -0.4], [1.0, 0.0]])
+    base = Population(loc, torch.zeros(2, 2), factor, False, True, 4)
+    known = Noise(torch.tensor([-0.1]), torch.zeros(4).long(), torch.tensor([False]), False)
+    own = fit_own(table, base, known, 300, 1e-9)
+    dense = sum(
+        evidence(x, both[:, p], loc[p : p + 1], factor[p : p + 1], torch.full((4,), -0.1))
+        for p in range(2)
+    )
+    torch.testing.assert_close(own.elbo, dense)
+    assert own.objective == pytest.approx(float(dense.mean()))
+    learned = fit_own(table, replace(base, learned=True), known, 300, 1e-9)
+    c = min(1.0, FEW / 4)
+    variance, mean = (2 * learned.population.log_sd).exp(), learned.population.loc
+    prior = (Gamma(c / 2, c / 2).log_prob(variance) + (2 * variance).log()).sum()
+    prior = prior + Normal(0.0, MEAN_SD).log_prob(mean).sum()
+    assert learned.objective == pytest.approx(float(learned.elbo.mean() + prior / 4))
+
+
 def counts() -> Table:
     draw = torch.Generator().manual_seed(3)
     x = torch.randn(len(TASK), 2, generator=draw)

@@ -81,25 +81,30 @@ def test_no_task_falls(convex: bool, hold: float) -> None:
         torch.testing.assert_close(there, w.log_alpha(logits))
 
 
-def test_shorter_steps_where_the_whole_one_falls() -> None:
-    """A row that overshoots takes .3 of the step, or .09; the others of the table all of it."""
-    sizes, seen = torch.tensor([1.0, 0.3, 0.09, 0.0]), set()
+@pytest.mark.parametrize(
+    ("tau", "scale", "sizes"), [(0.05, 8, {1.0, 0.3}), (0.005, 100, {1.0, 0.3, 0.0})]
+)
+def test_shorter_steps_where_the_whole_one_falls(
+    tau: float, scale: float, sizes: set[float]
+) -> None:
+    """A row that overshoots takes .3 of the step, or .09, or none; the others all of it."""
+    tried, seen = torch.tensor([1.0, 0.3, 0.09, 0.0]), set()
     for _ in range(30):
-        w, logits, kl, start = some(True, temperature=0.05)
-        kl = 8 * kl
+        w, logits, kl, start = some(True, temperature=tau)
+        kl = scale * kl
         log_alpha = w.log_alpha(logits)
         alpha = log_alpha.exp()
-        slope = (alpha * ((alpha * kl).sum(-1, keepdim=True) - kl)).mean(0) / 0.05
-        curvature = (alpha - alpha.square()).mean(0) / 0.05**2 + 1
+        slope = (alpha * ((alpha * kl).sum(-1, keepdim=True) - kl)).mean(0) / tau
+        curvature = (alpha - alpha.square()).mean(0) / tau**2 + 1
         step = ((slope - (logits - start)) / curvature).clamp(-1, 1).masked_fill(w.excluded, 0.0)
-        ends = torch.stack([logits + s * step for s in sizes])
+        ends = torch.stack([logits + s * step for s in tried])
         values = torch.stack([objective(w, one, kl, start, 1.0) for one in ends])
         taken = (values >= values[-1]).double().argmax(0)  # the first that doesn't fall
         found, there = w.climb(logits, log_alpha, kl, start, 1.0)
         torch.testing.assert_close(found, ends[taken, torch.arange(TASKS)], rtol=0, atol=1e-10)
         torch.testing.assert_close(there, w.log_alpha(found))
-        seen |= set(sizes[taken].tolist())
-    assert {1.0, 0.3} <= seen
+        seen |= set(tried[taken].tolist())
+    assert sizes <= seen
 
 
 @every_bound

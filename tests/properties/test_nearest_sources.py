@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import vmtl_core as vmtl
 from vmtl_core import candidates
 from vmtl_core.evidence import Gaussians
 
@@ -59,6 +60,20 @@ def test_most_of_the_truly_nearest_are_found(monkeypatch: pytest.MonkeyPatch) ->
         assert t not in row
     monkeypatch.setattr(candidates, "BLOCK", 7)
     assert torch.equal(found, candidates.nearest(made, 5, 0))
+
+
+@pytest.mark.parametrize(
+    ("tasks", "neighbours", "sources"), [(500, None, 499), (501, None, 20), (501, 7, 7)]
+)
+def test_how_many_sources(tasks: int, neighbours: int | None, sources: int) -> None:
+    """All others up to five hundred tasks, then twenty, unless it is said; and the base prior."""
+    model = vmtl.MultiTaskELBO(
+        vmtl.LinearGaussian(),
+        vmtl.GaussianWeights(tasks, (1,)),
+        task_sizes=[1] * tasks,
+        neighbours=neighbours,
+    )
+    assert int((model.alpha() > 0).sum(1).max()) == sources + 1
 
 
 def test_neighbours_along_a_line() -> None:
