@@ -1,4 +1,4 @@
-"""Deterministic maximisation of a few numbers: torch's L-BFGS behind one call."""
+"""Deterministic maximisation of a few numbers by torch's L-BFGS, and the curvature at a maximum."""
 
 from __future__ import annotations
 
@@ -56,3 +56,33 @@ def maximise(
             p.copy_(found)
     ended = optimiser.state[parameters[0]]["n_iter"] < iterations
     return -lowest, ended
+
+
+def curvature(gradients: Callable[[Tensor], Tensor], at: Tensor, step: float = 1e-3) -> Tensor:
+    """Minus the second derivative of a function, symmetric, by central differences of gradients, (n, n).
+
+    Args:
+        gradients: at S points (S, n), as (S, n).
+        at: where, (n,).
+        step: of the differences.
+    """
+    shifts = step * torch.eye(len(at), dtype=at.dtype, device=at.device)
+    with torch.enable_grad():
+        above, below = gradients(torch.cat([at + shifts, at - shifts])).chunk(2)
+    found = -(above - below) / (2 * step)
+    return 0.5 * (found + found.mT)
+
+
+def one_by_one(
+    objective: Callable[[Tensor], Tensor], shape: torch.Size
+) -> Callable[[Tensor], Tensor]:
+    """Gradients of a scalar function of a tensor of that shape, for `curvature`."""
+
+    def gradients(points: Tensor) -> Tensor:
+        found = []
+        for point in points:
+            here = point.detach().view(shape).requires_grad_(True)
+            found.append(torch.autograd.grad(objective(here), here)[0].flatten())
+        return torch.stack(found)
+
+    return gradients
