@@ -27,6 +27,10 @@ DROPPED = {
 }  # fmt: skip
 
 
+ALIKE = ("device",)
+"""Keywords whose loss changes nothing on the CPU, where the tests run: a run on another device must
+see it."""
+
 ARBITRARY = 2**32
 """Constants from here on mix seeds: any other would do."""
 
@@ -211,7 +215,7 @@ class Finder:
         required = self.optional.get(name, len(node.args))
         for i, one in enumerate(arguments):
             if isinstance(one, ast.keyword):
-                droppable = one.arg not in (None, "strict")
+                droppable = one.arg not in (None, "strict", *ALIKE)
             else:
                 droppable = i == len(arguments) - 1 == len(node.args) - 1 >= required
             if droppable:

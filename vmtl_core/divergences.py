@@ -198,9 +198,27 @@ def log_density(dist: Distribution, value: Tensor) -> Tensor:
         half = 0.5 * ((flat - loc) / scale).square() + scale.log()
         return -half.sum(-1) - 0.5 * math.log(2 * math.pi) * loc.shape[-1]
     try:
+        _check_draws(dist, value)
         return dist.log_prob(value)
     except ValueError as error:
         raise ValueError(f"`p` must give a density to every draw of `q`; {error}") from error
+
+
+def _check_draws(dist: Distribution, value: Tensor) -> None:
+    """Raise for draws outside the support where `dist` itself would not: `torch.compile`, once
+    called, switches the validation of all later Distributions off.
+    """
+    if dist._validate_args or torch.compiler.is_compiling():
+        return
+    try:
+        support: Any = dist.support
+    except NotImplementedError:  # a Distribution of the user's that doesn't say
+        return
+    inside = support.check(value)
+    require(
+        bool(inside.all()) or bool(value.isnan().any()),
+        f"a draw is outside its support ({support}), that of a {type(dist).__name__}",
+    )
 
 
 def mixture_log_prob(value: Tensor, components: Distribution, log_weights: Tensor) -> Tensor:

@@ -65,32 +65,34 @@ class JointDraws:
         numbers = len(w) * (w[0, 0].numel() + z[0, 0, 0].numel())
         y = []
         for at in torch.arange(len(group), device=group.device).split(max(1, NUMBERS // numbers)):
-            dist = self._law(part, *_pairs(z[:, :, at], w[:, group[at]]), point, group[at])
+            task = self.asked.group_task[group[at]]
+            dist = self._law(part, *_pairs(z[:, :, at], w[:, group[at]], task), point)
             y.append(dist.sample().reshape((len(w), len(at)) + dist.event_shape))
         return torch.cat(y, 1)
 
-    def _law(self, part: Part, z: Tensor, w: Tensor, point: Tensor, group: Tensor) -> Distribution:
+    def _law(self, part: Part, z: Tensor, w: Tensor, task: Tensor, point: Tensor) -> Distribution:
         """p(y|z, w), the noise of exact parts that of the draw's point."""
         if not part.exact or not isinstance(part.likelihood, LinearGaussian):
-            return _evaluate(part.likelihood, z, w, part.name, self.asked.group_task[group])
+            return _evaluate(part.likelihood, z, w, part.name, task)
         found = self.asked.gaussians
         assert found is not None
         assert found.noise is not None
         mean = linear(z, w)
-        noise = found.noise[point[:, None], self.asked.group_task[group]]
+        noise = found.noise[point[:, None], task]
         noise = noise.view((1,) + noise.shape + (1,) * (mean.ndim - 3)).expand_as(mean)
         normal = Normal(mean, noise, validate_args=False)
         return Independent(normal, 1, validate_args=False) if mean.ndim > 3 else normal
 
 
-def _pairs(z: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
-    """z and w as a likelihood takes them, for S draws of n rows.
+def _pairs(z: Tensor, w: Tensor, task: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """z, w and the rows' tasks as a likelihood takes them, for S draws of n rows.
 
     One z a row: (1, 1, n, ...) and (1, S, n, ...). Of L, one is picked for each row and draw, and
     the S n pairs stand as rows, (1, 1, S n, ...): pairs, not a grid.
     """
     if len(z) == 1:
-        return z, w.unsqueeze(0)
+        return z, w.unsqueeze(0), task
     rows = torch.arange(z.shape[2], device=z.device)
     pick = torch.randint(len(z), w.shape[:2], device=z.device)
-    return z[pick, 0, rows].flatten(0, 1)[None, None], w.flatten(0, 1)[None, None]
+    z, w = z[pick, 0, rows].flatten(0, 1)[None, None], w.flatten(0, 1)[None, None]
+    return z, w, task.repeat(len(pick))

@@ -94,7 +94,7 @@ def with_points(model: MultiTaskELBO) -> PosteriorPoints | None:
     listed = bundle.likelihood if isinstance(bundle.likelihood, list) else [bundle.likelihood]
     if bundle.latents is not None:
         return None
-    if getattr(model, "average", None) is None:
+    if not len(model.average):
         shape = model.q_weights().event_shape
         rows = shape[0] if len(shape) in (1, 2) else FULL_NUMBERS
         if not any(type(one) in EXACT for one in listed):

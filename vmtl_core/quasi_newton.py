@@ -20,7 +20,8 @@ def maximise(
     Args:
         objective: a smooth function of the parameters, a scalar.
         parameters: leaf tensors, changed in place.
-        iterations: at most so many of L-BFGS, each with a line search.
+        iterations: at most so many of L-BFGS, each with a line search; of evaluations, at most a
+            quarter more.
         tolerance: stop where a step changes the objective by less.
     """
     parameters = [p for p in parameters if p.numel()]
@@ -54,8 +55,9 @@ def maximise(
         for p, found in zip(parameters, best, strict=True):
             p.requires_grad_(False)
             p.copy_(found)
-    ended = optimiser.state[parameters[0]]["n_iter"] < iterations
-    return -lowest, ended
+    done = optimiser.state[parameters[0]]
+    limit = optimiser.param_groups[0]["max_eval"]
+    return -lowest, done["n_iter"] < iterations and done["func_evals"] < limit
 
 
 def curvature(gradients: Callable[[Tensor], Tensor], at: Tensor, step: float = 1e-3) -> Tensor:

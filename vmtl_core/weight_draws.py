@@ -109,7 +109,7 @@ def weight_samples(
 ) -> WeightSamples:
     """M samples of w, over the K points in proportion to their weights."""
     q = model.q_weights()
-    if points is None or getattr(model, "average", None) is None:
+    if points is None or not len(model.average):
         laws, counts = [q], torch.tensor([samples])
     else:
         pairs = zip(points.loc, points.scale_tril, strict=True)

@@ -61,6 +61,12 @@ def test_arguments_that_may_be_left_out() -> None:
     assert dropped == ["argument dropped: , b -> (nothing)"]
 
 
+def test_a_device_is_not_dropped() -> None:
+    """No test on the CPU could see it."""
+    found = [m.describe("") for m in mutants("zeros(2, dtype=a, device=b)\n")]
+    assert len([one for one in found if "argument dropped" in one]) == 1
+
+
 def test_letters_of_several_bytes() -> None:
     """The syntax tree counts bytes, the text letters."""
     source = "ε = 'δ' if σ else τ + 1\n"

@@ -3,6 +3,7 @@
 import io
 import pickle
 import re
+from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 import torch
 import torch.distributed
 from torch import Tensor, nn
-from torch.distributions import Independent, Normal
+from torch.distributions import Distribution, Independent, Normal
 from torch.nn.parallel import DistributedDataParallel
 
 import vmtl_core as vmtl
@@ -19,6 +20,14 @@ import vmtl_core as vmtl
 PROCESSES = 2
 SIZES = [4, 6, 8]
 CORE = Path(vmtl.__file__).parent
+
+
+@pytest.fixture(autouse=True)
+def _validation() -> Iterator[None]:
+    """torch.compile switches the validation of Distributions off, for good: it comes back here."""
+    before = Distribution._validate_args
+    yield
+    Distribution.set_default_validate_args(before)
 
 
 def table() -> tuple[Tensor, Tensor, Tensor]:
