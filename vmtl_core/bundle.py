@@ -11,6 +11,7 @@ from torch.distributions import Distribution
 
 from vmtl_core._checks import require
 from vmtl_core._precision import full_precision, single
+from vmtl_core._settings import KeepsSettings
 from vmtl_core._unseen import trainable_names
 from vmtl_core.distributions import as_batch, map_parameters
 
@@ -76,6 +77,10 @@ class Bundle(nn.Module):
     def distinct_likelihoods(self) -> list[Any]:
         """The likelihoods, each once."""
         return list({id(one): one for one in _as_list(self.likelihood)}.values())
+
+    def kinds(self) -> list[str]:
+        """The likelihoods by name, with their settings: one, or one a task. Functions are alike."""
+        return [_kind(one) for one in _as_list(self.likelihood)]
 
     def q_weights(self) -> Distribution:
         """q(w|D_t), batch shape (T,)."""
@@ -144,6 +149,13 @@ def rsample(q: Distribution, samples: int, name: str) -> Tensor:
 
 def _as_list(likelihood: Any) -> list[Any]:
     return likelihood if isinstance(likelihood, list) else [likelihood]
+
+
+def _kind(likelihood: Any) -> str:
+    name = type(likelihood).__name__
+    if not isinstance(likelihood, KeepsSettings):
+        return name
+    return f"{name}({', '.join(f'{k}={v}' for k, v in likelihood.settings().items())})"
 
 
 def as_rows(x: Tensor) -> Tensor:

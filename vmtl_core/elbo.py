@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 from torch.distributions import Distribution
 
 from vmtl_core import _checks
 from vmtl_core._checks import one_of, positive_int, require
 from vmtl_core._random import seeded
 from vmtl_core._rows import rows_per_task
+from vmtl_core._settings import KeepsSettings, described
 from vmtl_core.averaging import HyperAverage
 from vmtl_core.bundle import Bundle, Encodings, as_rows, draw
 from vmtl_core.candidates import MANY, NEIGHBOURS
@@ -74,7 +75,7 @@ class Evaluation(NamedTuple):
     """Of each row, the mean over the L x M samples, (B,)."""
 
 
-class MultiTaskELBO(nn.Module):
+class MultiTaskELBO(KeepsSettings):
     r"""The sampled multi-task ELBO: a mean over tasks, per task a sum over examples, to maximise.
 
     Equation (5.1):
@@ -364,6 +365,20 @@ class MultiTaskELBO(nn.Module):
             f"{self.task_sizes[over[:10]].tolist()}",
         )
         return task
+
+    def settings(self) -> dict[str, Any]:
+        """What the parameters' meaning depends on; `state_dict` and `History` carry it."""
+        found = {
+            "task_sizes": self.task_sizes.tolist(),
+            "divergence": self.divergence,
+            "sources": self.sources,
+            "temperature": described(self.temperature),
+            "hyperprior": self.hyperprior,
+            "expectation": self.expectation,
+            "likelihood": self.posteriors.kinds(),
+            "own_likelihood": None if self.own is None else self.own.kinds(),
+        }
+        return found | self.prior.settings()
 
     def q_weights(self) -> Distribution:
         """q(w|D_t), batch shape (T,)."""

@@ -48,6 +48,8 @@ class History:
             beta is empty without latents.
         step: how many steps, or sweeps, have been done.
         optimizer: state of the optimiser, for resuming.
+        settings: those of the model, which `fit(resume=)` compares; empty in a state of an earlier
+            version, with which nothing is compared.
     """
 
     def __init__(self) -> None:
@@ -60,6 +62,7 @@ class History:
         self.beta: list[Tensor] = []
         self.step = 0
         self.optimizer: dict[str, Any] = {}
+        self.settings: dict[str, Any] = {}
 
     def state_dict(self) -> dict[str, Any]:
         """A copy of everything, for `torch.save`; put it back with `load_state_dict`."""
@@ -69,6 +72,7 @@ class History:
 
     def load_state_dict(self, state: dict[str, Any]) -> History:
         """Take over what `state_dict` gave; returns self."""
+        state = {"settings": {}} | state
         missing = sorted(vars(self).keys() ^ state.keys())
         require(not missing, f"`state` must be what `state_dict` gave; differs in {missing}")
         vars(self).update(deepcopy(state))

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
@@ -21,6 +22,7 @@ from vmtl_core._checks import (
     require,
     sizes,
 )
+from vmtl_core._settings import KeepsSettings, described
 from vmtl_core.distributions import (
     can_rebuild,
     concatenate,
@@ -75,7 +77,7 @@ def mixture_prior(components: Distribution, log_weights: Tensor) -> MixtureSameF
     return MixtureSameFamily(mixing, components.expand(log_weights.shape), validate_args=False)
 
 
-class BasePrior(nn.Module):
+class BasePrior(KeepsSettings):
     """p_0(w), an anchor that belongs to no task.
 
     Args:
@@ -106,6 +108,10 @@ class BasePrior(nn.Module):
         log_scale = torch.full_like(flat, math.log(START_SD)) if learned else flat.clone()
         self.loc = nn.Parameter(flat, requires_grad=learned)
         self.log_scale = nn.Parameter(log_scale, requires_grad=learned)
+
+    def settings(self) -> dict[str, Any]:
+        """What `state_dict` carries beside the parameters."""
+        return {"base_prior": described(self.given)}
 
     def forward(self) -> Distribution:
         """Batch shape (1,)."""
@@ -141,7 +147,7 @@ class BasePrior(nn.Module):
         return log_normal_density(self.loc, MEAN_SD) + log_sd.sum()
 
 
-class WeightsPrior(nn.Module):
+class WeightsPrior(KeepsSettings):
     r"""p(w_t|D_{-t}) for all tasks: mixing weights, base prior and transfer width.
 
     Equation (2.4):
@@ -172,7 +178,7 @@ class WeightsPrior(nn.Module):
         neighbours: int | None = None,
     ):
         super().__init__()
-        self.own_sources = own_sources
+        self.own_sources, self.transfer = own_sources, transfer
         self.base = None if base_prior is None else BasePrior(base_prior, event_shape)
         self.own_units = Units()
         with_base = self.base is not None
@@ -192,6 +198,17 @@ class WeightsPrior(nn.Module):
         elif transfer is not None:
             width = torch.tensor(math.log(positive_scale("transfer", transfer)))
             self.log_width = nn.Parameter(width, requires_grad=False)
+
+    def settings(self) -> dict[str, Any]:
+        """What `state_dict` carries beside the parameters."""
+        mixing, base = self.mixing, None if self.base is None else self.base.given
+        return {
+            "base_prior": described(base),
+            "transfer": self.transfer
+            if isinstance(self.transfer, str | None)
+            else float(self.transfer),
+            "neighbours": None if mixing.index is None else mixing.index.shape[1],
+        }
 
     @property
     def units(self) -> Units:

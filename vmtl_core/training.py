@@ -16,6 +16,7 @@ from tqdm import tqdm
 from vmtl_core import _checks
 from vmtl_core._checks import one_of, positive_finite, positive_int, require
 from vmtl_core._random import forked
+from vmtl_core._settings import compare
 from vmtl_core.adam import FIRST_RATE, LAST_SHARE, Batches, fit_adam, step_seed, whole_steps
 from vmtl_core.averaging import average
 from vmtl_core.closed_form import (
@@ -160,6 +161,7 @@ def fit(
         _same_model(model, resume)
     history = History() if resume is None else resume
     history.method = "coordinate" if coordinate else "adam"
+    history.settings = model.settings()
     found = None
     if coordinate:
         check_spread(model, x, y, task)
@@ -238,7 +240,11 @@ def _shapes(model: MultiTaskELBO) -> list[tuple[int, ...]]:
 
 
 def _same_model(model: MultiTaskELBO, resume: History) -> None:
-    """Raise unless a closed-form fit's history is of such a model; Adam looks at its own state."""
+    """Raise unless the history is of a model of these settings and, in closed form, shapes.
+
+    Adam looks at its own state.
+    """
+    compare(resume.settings, model.settings(), "`resume`", "`resume` is of another model")
     here = _shapes(model)
     there = resume.optimizer.get("parameters", here)
     differ = sum(tuple(a) != b for a, b in zip(there, here, strict=False))

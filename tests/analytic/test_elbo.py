@@ -411,6 +411,8 @@ def test_relabelling_the_tasks_permutes_everything(sources: str) -> None:
     columns = torch.cat([old, torch.tensor([3])])
     state = {}
     for name, value in one.state_dict().items():
+        if name == "_extra_state":
+            continue  # the sizes of the tasks as they were
         if "mixing.logits" in name:
             value = value[old][:, columns]
         elif name.startswith(

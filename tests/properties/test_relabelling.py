@@ -35,6 +35,7 @@ def relabelled(model: Any, old: torch.Tensor) -> Any:
     columns = torch.cat([old, torch.tensor([len(old)])])
     twin = a_model(model.task_sizes[old].tolist(), 0)
     state = model.state_dict()
+    del state["_extra_state"]  # the sizes of the tasks as they were
     for name, value in state.items():
         if "weights" in name:
             state[name] = value[old]

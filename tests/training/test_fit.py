@@ -324,7 +324,9 @@ def test_user_modules_are_registered_and_move(likelihood: Callable[[], Any], sou
     before = [p.detach().clone() for p in registered]
     fit(model, 3)
     assert all(not torch.equal(p, old) for p, old in zip(registered, before, strict=True))
-    buffers = {name for name in model.state_dict() if name.startswith("average.")}
+    buffers = {
+        name for name in model.state_dict() if name.startswith("average.") or "_extra_" in name
+    }
     assert set(model.state_dict()) - buffers == {name for name, _ in model.named_parameters()}
 
 
