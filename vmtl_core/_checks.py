@@ -147,12 +147,7 @@ def table(x: Tensor, task: Tensor, y: Tensor | None = None) -> Tensor:
         require(isinstance(value, Tensor), f"`{name}` must be a tensor; got {type(value).__name__}")
         real_numbers = name == "task" or not value.is_complex()
         require(real_numbers, f"`{name}` must be of real numbers; got {value.dtype}")
-    integer = not (task.is_floating_point() or task.is_complex() or task.dtype == torch.bool)
-    require(
-        task.ndim == 1 and integer,
-        f"`task` must be a one-dimensional integer tensor; got shape {tuple(task.shape)}, "
-        f"{task.dtype}",
-    )
+    task = ids(task)
     for name, value in columns.items():
         require(
             value.ndim >= 1 and len(value) == len(task),
@@ -161,6 +156,18 @@ def table(x: Tensor, task: Tensor, y: Tensor | None = None) -> Tensor:
         )
         finite(name, value)
     require(len(task) > 0, "`task` must hold at least one example; got none")
+    return task
+
+
+def ids(task: Tensor) -> Tensor:
+    """`task` as int64; raise unless it is a column of integers."""
+    require(isinstance(task, Tensor), f"`task` must be a tensor; got {type(task).__name__}")
+    integer = not (task.is_floating_point() or task.is_complex() or task.dtype == torch.bool)
+    require(
+        task.ndim == 1 and integer,
+        f"`task` must be a one-dimensional integer tensor; got shape {tuple(task.shape)}, "
+        f"{task.dtype}",
+    )
     return task.long()
 
 

@@ -50,8 +50,9 @@ class KeepsSettings(nn.Module):
 
 def compare(saved: dict[str, Any], here: dict[str, Any], what: str, hint: str) -> None:
     """Raise `ValueError`, naming setting and both values, where two models' settings differ."""
-    for name in here.keys() & saved.keys():
-        there, own = saved[name], json.loads(json.dumps(here[name]))
+    for name, value in here.items():
+        own = json.loads(json.dumps(value))
+        there = saved.get(name, own)
         require(
             there == own,
             f"`{name}` must be that of {what}, {_shown(there, own)}; got {_shown(own, there)} "

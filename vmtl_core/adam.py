@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from vmtl_core._checks import positive_int, require
+from vmtl_core._checks import require
 from vmtl_core._random import forked
-from vmtl_core._rows import place_in_task
 from vmtl_core._unseen import unseen_leaves
+from vmtl_core.batches import StratifiedBatches
 from vmtl_core.elbo import ELBOTerms, MultiTaskELBO
 from vmtl_core.history import (
     History,
@@ -50,7 +50,7 @@ def fit_adam(
     history: History,
 ) -> None:
     """Stochastic gradient steps until `history.step` is `steps`; see `fit`."""
-    batches = Batches(task, model.task_sizes, batch_size)
+    batches = None if batch_size is None else StratifiedBatches(task, batch_size)
     parameters = [p for p in model.parameters() if p.requires_grad]
     require(bool(parameters), "`model` must have parameters to fit; it has none")
     optimizer = torch.optim.Adam(parameters, lr=_rate(rate, history.step))
@@ -66,7 +66,7 @@ def fit_adam(
             for group in optimizer.param_groups:
                 group["lr"] = _rate(rate, step)
             with forked(step_seed(seed, step), x.device):
-                rows = batches.draw()
+                rows = slice(None) if batches is None else batches.draw()
                 terms = model(x[rows], y[rows], task[rows], step=step, validate=False)
                 optimizer.zero_grad()
                 if step == first:
@@ -193,43 +193,6 @@ def _rate(schedule: Schedule, step: int) -> float:
         f"`lr` must be a finite number >= 0 at every step; got {rate} at step {step}",
     )
     return rate
-
-
-class Batches:
-    """Stratified random batches: every task in each, in proportion to its size.
-
-    Args:
-        task: task ids, shape (N,).
-        task_sizes: N_t, shape (T,).
-        batch_size: about how many rows; None for all.
-
-    Raises:
-        ValueError: if `batch_size` is below the number of tasks.
-    """
-
-    def __init__(self, task: Tensor, task_sizes: Tensor, batch_size: int | None):
-        self.task, self.counts = task, None
-        tasks, total = len(task_sizes), len(task)
-        if batch_size is None:
-            return
-        positive_int("batch_size", batch_size)
-        require(
-            batch_size >= tasks,
-            f"`batch_size` must be at least the number of tasks, {tasks}, so that each is in every "
-            f"batch; got {batch_size}",
-        )
-        share = (task_sizes * min(batch_size / total, 1.0)).floor().long().clamp_min(1)
-        self.counts = torch.minimum(share, task_sizes)
-
-    def draw(self) -> Tensor | slice:
-        """Positions of one batch's rows, from the global random stream."""
-        if self.counts is None:
-            return slice(None)
-        order = torch.randperm(len(self.task), device=self.task.device)
-        order = order[self.task[order].argsort(stable=True)]
-        shuffled = self.task[order]
-        place = place_in_task(shuffled, len(self.counts))
-        return order[place < self.counts[shuffled]]
 
 
 def step_seed(seed: int, step: int) -> int:

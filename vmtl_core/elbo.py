@@ -1,5 +1,6 @@
 """The multi-task ELBO: what `fit` maximises."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from vmtl_core._random import seeded
 from vmtl_core._rows import rows_per_task
 from vmtl_core._settings import KeepsSettings, described
 from vmtl_core.averaging import HyperAverage
+from vmtl_core.batches import BatchWarning
 from vmtl_core.bundle import Bundle, Encodings, as_rows, draw
 from vmtl_core.candidates import MANY, NEIGHBOURS
 from vmtl_core.distributions import detach, example
@@ -140,6 +142,8 @@ class MultiTaskELBO(KeepsSettings):
     """
 
     task_sizes: Tensor
+    told = False
+    """Whether a batch has been warned of."""
 
     def __init__(
         self,
@@ -250,9 +254,10 @@ class MultiTaskELBO(KeepsSettings):
     ) -> ELBOTerms:
         """One estimate of the objective from a batch, whose rows are scaled up as in (5.3).
 
-        The estimate is unbiased where every task is in every batch, as in those that `fit` draws.
-        A random batch of the whole table leaves small tasks out at times, and N_t / B_t doesn't
-        make up for it: of 9 rows and 1, in batches of 2, the small task counts 0.20 of its share.
+        The estimate is unbiased where every task is in every batch, as in `StratifiedBatches`, of
+        which `fit` draws. A random batch of the whole table leaves small tasks out at times, and
+        N_t / B_t doesn't make up for it: of 9 rows and 1, in batches of 2, the small task counts
+        0.20 of its share.
 
         Args:
             x: inputs, shape (B, ...).
@@ -265,6 +270,9 @@ class MultiTaskELBO(KeepsSettings):
 
         Raises:
             ValueError: if x, y or task don't fit together or the model.
+
+        Warns:
+            BatchWarning: once, at the first batch with gradients that leaves tasks out.
         """
         validate = validate and not torch.compiler.is_compiling()
         if validate:
@@ -364,6 +372,22 @@ class MultiTaskELBO(KeepsSettings):
             f"{counts[over[:10]].tolist()} rows, `task_sizes` says "
             f"{self.task_sizes[over[:10]].tolist()}",
         )
+        if (
+            torch.is_grad_enabled()
+            and self.training
+            and not self.told
+            and bool((counts == 0).any())
+        ):
+            self.told = True
+            out = (counts == 0).nonzero().flatten().tolist()
+            warnings.warn(
+                f"the batch leaves out {len(out)} of {self.tasks} tasks, the first {out[:5]}: their KL "
+                "counts and their data do not, so that over random batches small tasks count too "
+                "little; draw batches by `vmtl_core.StratifiedBatches(task, batch_size)`, a "
+                "`batch_sampler` for DataLoader, or by `fit(batch_size=)`",
+                BatchWarning,
+                stacklevel=5,
+            )
         return task
 
     def settings(self) -> dict[str, Any]:

@@ -17,8 +17,9 @@ from vmtl_core import _checks
 from vmtl_core._checks import one_of, positive_finite, positive_int, require
 from vmtl_core._random import forked
 from vmtl_core._settings import compare
-from vmtl_core.adam import FIRST_RATE, LAST_SHARE, Batches, fit_adam, step_seed, whole_steps
+from vmtl_core.adam import FIRST_RATE, LAST_SHARE, fit_adam, step_seed, whole_steps
 from vmtl_core.averaging import average
+from vmtl_core.batches import StratifiedBatches
 from vmtl_core.closed_form import (
     Setting,
     begin,
@@ -48,7 +49,6 @@ from vmtl_core.report import intervals, warn_of_units
 from vmtl_core.units import MANY_INPUTS
 
 __all__ = [
-    "Batches",
     "ConvergenceWarning",
     "History",
     "Interval",
@@ -96,7 +96,7 @@ def fit(
         lr: Adam's rate: a number that stays, or a schedule step -> lr; None for one that falls from
             0.03 to 0.0003 along a cosine over `steps`.
         batch_size: rows in a batch of Adam's; None for all. Batches are stratified: every task is in
-            every batch, in proportion to its size, so that the scaling N_t / B_t is unbiased.
+            every batch, in proportion to its size, see `StratifiedBatches`.
         seed: of everything random; same seed, same numbers. Step s draws from (seed, s) alone.
         progress: whether to show a bar.
         record: about how often alpha and beta are recorded.
@@ -155,7 +155,8 @@ def fit(
     if resume is None:
         _afresh(model)
     task = _check_data(model, x, y, task, seed)
-    Batches(task, model.task_sizes, batch_size)
+    if batch_size is not None:
+        StratifiedBatches(task, batch_size)
     coordinate = _choose(model, x, method, batch_size, resume)
     if resume is not None:
         _same_model(model, resume)
@@ -244,7 +245,8 @@ def _same_model(model: MultiTaskELBO, resume: History) -> None:
 
     Adam looks at its own state.
     """
-    compare(resume.settings, model.settings(), "`resume`", "`resume` is of another model")
+    hint = "`resume` must be the History of an earlier fit of this model"
+    compare(resume.settings, model.settings(), "`resume`", hint)
     here = _shapes(model)
     there = resume.optimizer.get("parameters", here)
     differ = sum(tuple(a) != b for a, b in zip(there, here, strict=False))
