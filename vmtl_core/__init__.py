@@ -31,6 +31,7 @@ from vmtl_core.priors import BasePrior, WeightsPrior, mixture_prior
 from vmtl_core.training import (
     ConvergenceWarning,
     History,
+    IdentificationWarning,
     Interval,
     NonFiniteError,
     UnitsWarning,
@@ -51,6 +52,7 @@ __all__ = [
     "GaussianWeights",
     "GumbelSoftmaxMixing",
     "History",
+    "IdentificationWarning",
     "Interval",
     "LinearBernoulli",
     "LinearCategorical",

@@ -23,6 +23,10 @@ class UnitsWarning(UserWarning):
     """Inputs or target are far from mean 0 and sd 1 where the fit depends on it."""
 
 
+class IdentificationWarning(UserWarning):
+    """The rows say nothing of a weight, or nothing that they don't say of others."""
+
+
 class Interval(NamedTuple):
     """What the data say of a hyperparameter: posterior mean and central 90 % interval."""
 

@@ -37,6 +37,7 @@ from vmtl_core.elbo import MultiTaskELBO
 from vmtl_core.history import (
     ConvergenceWarning,
     History,
+    IdentificationWarning,
     Interval,
     NonFiniteError,
     UnitsWarning,
@@ -45,12 +46,13 @@ from vmtl_core.history import (
     thin_record,
 )
 from vmtl_core.mixing import Schedule, constant, cosine_decay
-from vmtl_core.report import intervals, warn_of_units
+from vmtl_core.report import intervals, warn_of_unidentified, warn_of_units
 from vmtl_core.units import MANY_INPUTS
 
 __all__ = [
     "ConvergenceWarning",
     "History",
+    "IdentificationWarning",
     "Interval",
     "NonFiniteError",
     "UnitsWarning",
@@ -124,6 +126,8 @@ def fit(
         ConvergenceWarning: it stopped before the objective had settled.
         UnitsWarning: by Adam, or under a base prior in units of w, a column is far from mean 0 and
             sd 1.
+        IdentificationWarning: up to 50 inputs, a column is 0 in every row, constant beside another
+            or an intercept, or a linear combination of others.
 
     Example:
         >>> import vmtl_core as vmtl
@@ -171,6 +175,7 @@ def fit(
         found = make(history.optimizer.get("coordinate", {}).get("lower"))
         _set_units(model, found)
     warn_of_units(model, x, y, coordinate)
+    warn_of_unidentified(model, x)
     try:
         if coordinate:
             assert found is not None

@@ -1176,6 +1176,7 @@ def test_the_table_covers_every_public_name() -> None:
         "BatchWarning",
         "ConvergenceWarning",
         "ELBOTerms",
+        "IdentificationWarning",
         "Interval",
         "NonFiniteError",
         "Predictive",

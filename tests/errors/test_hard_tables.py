@@ -9,6 +9,7 @@ from torch import Tensor
 import vmtl_core as vmtl
 from tests.closed_form.models import build
 
+pytestmark = pytest.mark.filterwarnings("ignore::vmtl_core.IdentificationWarning")
 TASKS, ROWS = 4, 6
 Table = tuple[Tensor, Tensor, Tensor]
 
