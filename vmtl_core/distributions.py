@@ -11,6 +11,7 @@ from torch.distributions import Distribution, Independent, MultivariateNormal, N
 
 from vmtl_core._checks import is_distribution, one_dtype, require
 from vmtl_core._precision import outside_autocast
+from vmtl_core._random import untouched
 from vmtl_core._rebuild import Function, can_rebuild, expanded, map_parameters
 
 __all__ = ["can_rebuild", "expanded", "map_parameters"]  # from here for the rest of the core
@@ -126,7 +127,7 @@ def example(dist: Distribution) -> Tensor:
     parameters = diagonal_gaussian(dist)
     if parameters is not None:
         return parameters[0]
-    with torch.no_grad(), torch.random.fork_rng():
+    with torch.no_grad(), untouched():
         return dist.sample()
 
 

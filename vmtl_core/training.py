@@ -99,7 +99,9 @@ def fit(
             0.03 to 0.0003 along a cosine over `steps`.
         batch_size: rows in a batch of Adam's; None for all. Batches are stratified: every task is in
             every batch, in proportion to its size, see `StratifiedBatches`.
-        seed: of everything random; same seed, same numbers. Step s draws from (seed, s) alone.
+        seed: of everything random; same seed, same numbers. Step s draws from (seed, s) alone. Fits
+            in several threads take turns with their steps, for they share torch's random stream;
+            other code that draws from it meanwhile, in a thread of its own, changes their numbers.
         progress: whether to show a bar.
         record: about how often alpha and beta are recorded.
         resume: the History of an earlier, shorter fit of this model; it is continued, and gives
