@@ -10,6 +10,8 @@ from torch.distributions import Distribution
 
 from vmtl_core._rows import rows_per_task
 
+MOST_NUMBERS = 2**40
+
 
 def require(condition: bool, message: str) -> None:
     """Raise `ValueError(message)` unless `condition` holds."""
@@ -72,6 +74,14 @@ def sizes(name: str, value: Any) -> tuple[int, ...]:
     is_list = isinstance(value, Sequence) and not isinstance(value, str)
     require(is_list, f"`{name}` must be a tuple of integers >= 1; got {value!r}")
     return tuple(positive_int(f"{name}[{i}]", one) for i, one in enumerate(value))
+
+
+def room(names: str, *counts: int) -> None:
+    """Raise unless a tensor of so many numbers is below 2^40, far beyond any machine's memory."""
+    require(
+        math.prod(counts) < MOST_NUMBERS,
+        f"{names} must leave fewer than 2^40 numbers; got a tensor of shape {tuple(counts)}",
+    )
 
 
 def broadcastable(a: Sequence[int], b: Sequence[int]) -> bool:

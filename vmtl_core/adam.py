@@ -67,7 +67,8 @@ def fit_adam(
                 group["lr"] = _rate(rate, step)
             with forked(step_seed(seed, step), x.device):
                 rows = slice(None) if batches is None else batches.draw()
-                terms = model(x[rows], y[rows], task[rows], step=step, validate=False)
+                with _singular(parameters, kept, history):
+                    terms = model(x[rows], y[rows], task[rows], step=step, validate=False)
                 optimizer.zero_grad()
                 if step == first:
                     _warn_of_unseen(terms.loss, model)
@@ -91,7 +92,8 @@ def fit_adam(
                 history.converged = settled(history, tolerance)
                 if history.converged:
                     break
-    with torch.no_grad(), forked(step_seed(seed, history.step), x.device):
+    stream = forked(step_seed(seed, history.step), x.device)
+    with torch.no_grad(), stream, _singular(parameters, kept, history):
         last = model(x, y, task, step=max(history.step - 1, 0), validate=False)
     _stop_if_non_finite(model, last, parameters, kept, history)
     history.converged = None if tolerance is None else settled(history, tolerance)
@@ -138,6 +140,28 @@ def _update(optimizer: torch.optim.Optimizer, history: History) -> None:
             "parameters whose objective was finite (try a smaller `lr`)",
             history,
         ) from error
+
+
+@contextmanager
+def _singular(
+    parameters: Sequence[Tensor], kept: Sequence[Tensor], history: History
+) -> Iterator[None]:
+    """A covariance that has become singular is a fit that has diverged."""
+    try:
+        yield
+    except torch.linalg.LinAlgError as error:
+        _put_back(parameters, kept)
+        raise NonFiniteError(
+            f"step {history.step}: a covariance is singular ({error}); the model keeps the last "
+            "parameters whose objective was finite (try a smaller `lr`)",
+            history,
+        ) from error
+
+
+@torch.no_grad()
+def _put_back(parameters: Sequence[Tensor], kept: Sequence[Tensor]) -> None:
+    for parameter, last in zip(parameters, kept, strict=True):
+        parameter.copy_(last)
 
 
 @contextmanager
@@ -235,9 +259,7 @@ def _stop_if_non_finite(
             if not bool(torch.isfinite(p).all())
         ]
     if any(not term.startswith("the gradient") for term in guilty):
-        with torch.no_grad():
-            for parameter, last in zip(parameters, kept, strict=True):
-                parameter.copy_(last)
+        _put_back(parameters, kept)
     raise NonFiniteError(
         f"step {history.step}: {', '.join(guilty)} is not finite; the model keeps the last "
         "parameters whose objective was finite (try a smaller `lr`)",

@@ -9,7 +9,7 @@ import torch
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
-from vmtl_core._checks import require
+from vmtl_core._checks import require, room
 from vmtl_core._precision import full_precision, single
 from vmtl_core._settings import KeepsSettings
 from vmtl_core._unseen import trainable_names
@@ -131,6 +131,8 @@ def draw(
 
     `q_weights` has batch shape (T,), `q_latents` (B,), each row under its own task.
     """
+    grid = (latent_samples if q_latents is not None else 1), weight_samples, len(task)
+    room("`weight_samples` and `latent_samples`", *grid, *q_weights.event_shape)
     w = rsample(q_weights, weight_samples, "weights")[:, task].unsqueeze(0)
     full_precision("weights", w.dtype)
     z = x[None] if q_latents is None else rsample(q_latents, latent_samples, "latents")

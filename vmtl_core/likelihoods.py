@@ -19,7 +19,7 @@ from torch.distributions import (
     Poisson,
 )
 
-from vmtl_core._checks import broadcastable, one_dtype, positive_int, positive_scale, require
+from vmtl_core._checks import broadcastable, one_dtype, positive_int, positive_scale, require, room
 from vmtl_core._settings import KeepsSettings
 from vmtl_core.expectations import expected_log_normaliser, expected_softplus
 from vmtl_core.mixing import log_normal_density
@@ -88,6 +88,7 @@ class LinearGaussian(KeepsSettings):
         value = initial_scale if scale is None else scale
         value = positive_scale("initial_scale" if scale is None else "scale", value)
         shape = () if tasks is None else (positive_int("tasks", tasks, least=2),)
+        room("`tasks`", *shape)
         log_scale = torch.full(shape, math.log(value))
         self.log_scale = nn.Parameter(log_scale, requires_grad=scale is None)
         self.register_buffer("unit", torch.zeros(()))

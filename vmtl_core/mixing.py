@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from vmtl_core._checks import number, one_of, positive_int, positive_number, require
+from vmtl_core._checks import number, one_of, positive_int, positive_number, require, room
 from vmtl_core._settings import KeepsSettings
 
 Schedule = Callable[[int], float]
@@ -139,6 +139,7 @@ class GumbelSoftmaxMixing(KeepsSettings):
             positive_int("neighbours", neighbours, least=0 if base else 1)
             neighbours = None if neighbours >= tasks - 1 else neighbours
         sources = tasks if neighbours is None else neighbours
+        room("`tasks` (see `neighbours`)", tasks, sources + base)
         logits = torch.zeros(tasks, sources + base)
         if base:
             each = (1 - base_weight) / (tasks - 1)
@@ -198,6 +199,7 @@ class GumbelSoftmaxMixing(KeepsSettings):
         temperature goes to 0; a higher temperature pulls it towards equal weights.
         """
         positive_int("samples", samples)
+        room("`samples`", samples, *self.logits.shape)
         logits = self.masked_logits().expand(samples, -1, -1)
         return gumbel_softmax(logits, temperature, generator).mean(0)
 

@@ -20,6 +20,7 @@ from vmtl_core._checks import (
     one_of,
     positive_scale,
     require,
+    room,
     sizes,
 )
 from vmtl_core._settings import KeepsSettings, described
@@ -104,6 +105,7 @@ class BasePrior(KeepsSettings):
             )
             return
         one_of("base_prior", kind, BASE_PRIORS)
+        room("`event_shape`", *self.event_shape)
         flat, learned = torch.zeros(torch.Size(event_shape).numel()), kind == "learned"
         log_scale = torch.full_like(flat, math.log(START_SD)) if learned else flat.clone()
         self.loc = nn.Parameter(flat, requires_grad=learned)
@@ -193,6 +195,7 @@ class WeightsPrior(KeepsSettings):
                 "`transfer='stationary'` needs a `base_prior`; got base_prior=None: "
                 "set `transfer='learned'` or None",
             )
+            room("`event_shape`", *sizes("event_shape", event_shape))
             start = STATIONARY_WIDTH if self.stationary else START_WIDTH
             self.log_width = nn.Parameter(torch.full(tuple(event_shape), math.log(start)))
         elif transfer is not None:
