@@ -280,6 +280,8 @@ class Concatenated(Distribution):
     arg_constraints: dict[str, Any] = {}
 
     def __init__(self, parts: Sequence[Distribution]):
+        is_list = isinstance(parts, Sequence)
+        require(is_list, f"`parts` must be a list of Distributions; got {type(parts).__name__}")
         self.parts = list(parts)
         require(bool(self.parts), "`parts` must hold at least one Distribution; got none")
         for i, part in enumerate(self.parts):

@@ -407,6 +407,10 @@ def _draw(
     q: Distribution, samples: int, stick_the_landing: bool, generator: Generator | None
 ) -> tuple[Tensor, Tensor]:
     """Draws of q, (S, *A, *event), and their log density, (S, *A)."""
+    require(
+        q.batch_shape.numel() > 0,
+        f"`q` must hold at least one Distribution; got batch shape {tuple(q.batch_shape)}",
+    )
     room("`samples`", positive_int("samples", samples), *q.batch_shape, *q.event_shape)
     with seeded(generator):
         value = (q.rsample if q.has_rsample else q.sample)(Size((samples,)))

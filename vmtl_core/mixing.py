@@ -279,7 +279,10 @@ def _constant(value: float, step: int) -> float:
 
 def _done(step: int, steps: int) -> float:
     """How much of a decay is done at a step, 0...1."""
-    return min(max(number("step", step) / steps, 0.0), 1.0)
+    found = number("step", step)
+    if found != found:  # no `require`: under torch.compile a number may have no text
+        raise ValueError("`step` must be a number; got NaN")
+    return min(max(found / steps, 0.0), 1.0)
 
 
 def _linear(start: float, end: float, steps: int, step: int) -> float:

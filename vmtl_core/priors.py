@@ -25,10 +25,12 @@ from vmtl_core._checks import (
 )
 from vmtl_core._settings import KeepsSettings, described
 from vmtl_core.distributions import (
+    Concatenated,
     can_rebuild,
     concatenate,
     detach,
     example,
+    expanded,
     gaussian,
     map_parameters,
     relax,
@@ -180,6 +182,7 @@ class WeightsPrior(KeepsSettings):
         neighbours: int | None = None,
     ):
         super().__init__()
+        self.event_shape = sizes("event_shape", event_shape)
         self.own_sources, self.transfer = own_sources, transfer
         self.base = None if base_prior is None else BasePrior(base_prior, event_shape)
         self.own_units = Units()
@@ -195,7 +198,7 @@ class WeightsPrior(KeepsSettings):
                 "`transfer='stationary'` needs a `base_prior`; got base_prior=None: "
                 "set `transfer='learned'` or None",
             )
-            room("`event_shape`", *sizes("event_shape", event_shape))
+            room("`event_shape`", *self.event_shape)
             start = STATIONARY_WIDTH if self.stationary else START_WIDTH
             self.log_width = nn.Parameter(torch.full(tuple(event_shape), math.log(start)))
         elif transfer is not None:
@@ -228,6 +231,11 @@ class WeightsPrior(KeepsSettings):
         require(
             found == wanted, f"`sources` must have batch shape {wanted}, one a task; got {found}"
         )
+        event = tuple(sources.event_shape)
+        require(
+            event == self.event_shape,
+            f"`sources` must have event shape {self.event_shape}; got {event}",
+        )
         units, width, base = self.units, self.width(), None
         if self.base is not None:
             fixed = self.own_sources and self.base.given == "learned"
@@ -242,7 +250,13 @@ class WeightsPrior(KeepsSettings):
                 sources = relax(sources, base, width) if stationary else widen(sources, width)  # type: ignore[arg-type]
         every = units.to_data(sources if base is None else concatenate([sources, base]))
         rows = self.mixing.columns()
-        return every if rows is None else map_parameters(every, lambda t: t[rows])
+        if rows is None:
+            return every
+        if isinstance(every, Concatenated):  # two families: each by itself
+            near = map_parameters(every.parts[0], lambda t: t[rows[:, :-1]])
+            anchor = expanded(every.parts[1], torch.Size((self.mixing.tasks, 1)))
+            return concatenate([near, anchor]) if rows.shape[1] > 1 else anchor
+        return map_parameters(every, lambda t: t[rows])
 
     def anchor(self, event_shape: Sequence[int]) -> Distribution:
         """What own-data posteriors are fitted under: p_0, or N(0, I) in standard units; (1,)."""
