@@ -26,6 +26,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -134,7 +135,8 @@ def _tell(sender: Connection, function: Callable[..., Any], args: tuple[Any, ...
 
 def sigkill(folder: Path, chance: random.Random) -> str:
     """Killed at ten random moments, resumed each time from the last file: as one straight fit."""
-    file, killed = folder / "state.pt", []
+    file = folder / "state.pt"
+    killed: list[int] = []
     while len(killed) < 10:
         receiver, sender = FORK.Pipe(duplex=False)
         process = FORK.Process(target=in_chunks, args=(file, 1, sender))
@@ -225,7 +227,7 @@ def program() -> None:
     )
 
 
-def ran(folder: Path, root: Path = ROOT, flags: tuple[str, ...] = (), **environment: str) -> Arrays:
+def ran(folder: Path, root: Path = ROOT, flags: tuple[str, ...] = (), **environment: Any) -> Arrays:
     """The numbers of `program`, run by a fresh Python in `folder` with an environment of its own.
 
     A variable of value "-" is left out.
@@ -239,7 +241,8 @@ def ran(folder: Path, root: Path = ROOT, flags: tuple[str, ...] = (), **environm
     assert not told, told[-500:]
     found: Arrays = json.loads(done.stdout.decode("utf-8").splitlines()[-1])
     assert (folder / "state.pt").is_file()
-    assert Path(found.pop("file")).is_relative_to(root)
+    at = os.fsdecode(os.fsencode(found.pop("file")))  # where its own encoding was ASCII
+    assert Path(at).is_relative_to(root), at
     return found
 
 
@@ -281,14 +284,16 @@ def read_only(folder: Path, chance: random.Random) -> str:
 
 def no_home(folder: Path, chance: random.Random) -> str:
     """HOME and its kin unset."""
-    gone = dict.fromkeys(("HOME", "USER", "LOGNAME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"), "-")
+    gone: Arrays = dict.fromkeys(
+        ("HOME", "USER", "LOGNAME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"), "-"
+    )
     same(ran(folder, **gone), ran(folder))
     return "the same numbers"
 
 
 def plain_locale(folder: Path, chance: random.Random) -> str:
     """LC_ALL=C, where Python's default encoding may be ASCII."""
-    options = {"LC_ALL": "C", "LANG": "-", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    options: Arrays = {"LC_ALL": "C", "LANG": "-", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     same(ran(folder, **options), ran(folder))
     return "the same numbers"
 
@@ -353,10 +358,10 @@ class Hostile:
         return os.mkdir, (str(self.trace),)
 
 
-def _refused(load: Callable[[], Any]) -> bool:
+def _refused(load: Callable[[Any], Any], what: Any) -> bool:
     """Whether loading ends in an error; what it is depends on where the file is broken."""
     try:
-        load()
+        load(what)
     except Exception:
         return True
     return False
@@ -368,6 +373,7 @@ def files(folder: Path, chance: random.Random) -> str:
     history = fit(model, 3)
     state = {"model": model.state_dict(), "history": history.state_dict()}
     trace, hostile = folder / "ran", 0
+    read = partial(torch.load, weights_only=True)
     spoilt: list[Any] = [Hostile(trace), {**state, "more": Hostile(trace)}]
     spoilt.append({"model": state["model"] | {"_extra_state": Hostile(trace)}})
     for one in spoilt:
@@ -375,22 +381,22 @@ def files(folder: Path, chance: random.Random) -> str:
             stored = io.BytesIO()
             write(one, stored)
             stored.seek(0)
-            assert _refused(lambda file=stored: torch.load(file, weights_only=True))
+            assert _refused(read, stored)
             hostile += 1
-    assert _refused(lambda: model.load_state_dict({"_extra_state": Hostile(trace)}))
+    assert _refused(model.load_state_dict, {"_extra_state": Hostile(trace)})
     assert not trace.exists(), "code of the file ran"
     stored = io.BytesIO()
     torch.save(state, stored)
     whole = stored.getvalue()
     for _ in range(20):
         part = io.BytesIO(whole[: chance.randrange(len(whole))])
-        assert _refused(lambda file=part: torch.load(file, weights_only=True))
+        assert _refused(read, part)
     before = result(model, history)
     for name in history.state_dict():
         for wrong in (object(), {"x": object()}, [object()]):
             broken = history.state_dict() | {name: wrong}
             if not (name in ("settings", "optimizer") and isinstance(wrong, dict)):
-                assert _refused(lambda state=broken: vmtl.History().load_state_dict(state)), name
+                assert _refused(vmtl.History().load_state_dict, broken), name
     assert result(model, history) == before
     calls = _unsafe_calls()
     assert not calls, calls
@@ -418,7 +424,7 @@ def _fuzzed(seconds: float, seed: int) -> tuple[dict[str, int], dict[str, str]]:
     """In a process that can't take the machine's memory."""
     limit = 16 << 30
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    from fuzz import fuzz
+    from tools.fuzz import fuzz
 
     return fuzz(seconds, seed)
 

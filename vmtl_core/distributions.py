@@ -84,6 +84,7 @@ class GaussianColumns(Distribution):
             f"`scale_tril` must have shape (*batch, P, D, D) = {wanted}; "
             f"got {tuple(scale_tril.shape)}",
         )
+        require(loc.numel() > 0, f"`loc` must hold at least one number; got {tuple(loc.shape)}")
         self.loc, self.scale_tril = loc, scale_tril
         super().__init__(loc.shape[:-2], loc.shape[-2:], validate_args=validate_args)
 
@@ -290,6 +291,10 @@ class Concatenated(Distribution):
         require(
             all(batch for batch, _ in found) and len({(b[:-1], event) for b, event in found}) == 1,
             f"`parts` must have batch shapes (*A, k) with one A, and one event shape; got {found}",
+        )
+        require(
+            all(Size(batch + event).numel() for batch, event in found),
+            f"`parts` must hold at least one number each; got {found}",
         )
         self.sizes = [batch[-1] for batch, _ in found]
         batch = Size((*found[0][0][:-1], sum(self.sizes)))

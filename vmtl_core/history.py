@@ -135,7 +135,7 @@ def _numbers(value: Any) -> bool:
 
 def _three(value: Any) -> tuple[Any, ...]:
     """Mean and ends of an interval; None in place of what isn't."""
-    return value if isinstance(value, tuple | list) and len(value) == 3 else (None,)
+    return tuple(value) if isinstance(value, tuple | list) and len(value) == 3 else (None,)
 
 
 class NonFiniteError(FloatingPointError):

@@ -253,9 +253,10 @@ class WeightsPrior(KeepsSettings):
         if rows is None:
             return every
         if isinstance(every, Concatenated):  # two families: each by itself
-            near = map_parameters(every.parts[0], lambda t: t[rows[:, :-1]])
             anchor = expanded(every.parts[1], torch.Size((self.mixing.tasks, 1)))
-            return concatenate([near, anchor]) if rows.shape[1] > 1 else anchor
+            if rows.shape[1] == 1:
+                return anchor
+            return concatenate([map_parameters(every.parts[0], lambda t: t[rows[:, :-1]]), anchor])
         return map_parameters(every, lambda t: t[rows])
 
     def anchor(self, event_shape: Sequence[int]) -> Distribution:
