@@ -182,6 +182,8 @@ models = st.fixed_dictionaries(
         "features": st.integers(1, 3),
         "rows": st.sampled_from([4, 6, 7]),
         "number": seeds,
+        "stretch": st.sampled_from([1.0, 1.0, 1.0, 1.0, 0.0, 1e4, 1e-4, 1e19, 1e-30]),
+        "dtypes": st.tuples(*[st.sampled_from([torch.float32] * 4 + DTYPES[2:])] * 2),
         "spoil": st.sampled_from(["x", "y", "task", "", "", "", ""]),
         "spoilt": junk,
         "options": st.fixed_dictionaries(
@@ -226,6 +228,13 @@ def build(m: Kwargs) -> tuple[vmtl.MultiTaskELBO, list[Any]]:
         task_sizes=torch.bincount(data[2]),
         **m["options"],
     )
+    data[0] = m["stretch"] * data[0]
+    if kind == "poisson":  # a rate of exp(1e4) is infinite in truth
+        data[0] = data[0].clamp(-3, 3)
+    data[:2] = [
+        (one.abs() if dtype == torch.uint8 else one).to(dtype)
+        for one, dtype in zip(data[:2], m["dtypes"], strict=True)
+    ]
     if m["spoil"]:
         data[("x", "y", "task").index(m["spoil"])] = m["spoilt"]
     return model, data

@@ -54,7 +54,7 @@ def mixture_prior(components: Distribution, log_weights: Tensor) -> MixtureSameF
     Equation (2.4): $p(w_t) = \sum_k \alpha_{tk}\, p_k(w_t)$.
 
     Args:
-        components: p_k, batch shape (K,).
+        components: p_k, batch shape (K,); or (A, K), those of each receiver.
         log_weights: log alpha, shape (A, K); `-inf` leaves a component out exactly.
 
     Returns:
@@ -71,8 +71,9 @@ def mixture_prior(components: Distribution, log_weights: Tensor) -> MixtureSameF
     is_distribution("components", components)
     check_log_weights(log_weights)
     count = components.batch_shape
+    shared = len(count) == 1 and log_weights.ndim >= 1 and log_weights.shape[-1] == count[0]
     require(
-        len(count) == 1 and log_weights.ndim >= 1 and log_weights.shape[-1] == count[0],
+        shared or (len(count) > 1 and log_weights.shape == count),
         f"`log_weights` must have one column for each component, (A, K); got "
         f"{tuple(log_weights.shape)} for components of batch shape {tuple(count)}",
     )

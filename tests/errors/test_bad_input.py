@@ -135,6 +135,38 @@ TASKS: list[Row] = [
     ("one task", lambda: model(task_sizes=[3]), ["`task_sizes`", "at least two", r"\[3\]"]),
     ("no task", lambda: model(task_sizes=[]), ["`task_sizes`", "at least two", r"\[\]"]),
     ("empty task", lambda: model(task_sizes=[3, 0]), [r"`task_sizes\[1\]`", ">= 1", "got 0"]),
+    ("parts no list", lambda: vmtl.Concatenated(X), ["`parts`", "list", "Tensor"]),  # type: ignore[arg-type]
+    (
+        "parts of no rows",
+        lambda: vmtl.Concatenated([Normal(torch.zeros(0), 1.0)]),
+        ["`parts`", "at least one number", r"\(0,\)"],
+    ),
+    (
+        "columns of no rows",
+        lambda: vmtl.GaussianColumns(torch.zeros(0, 2, 1), torch.zeros(0, 1, 2, 2)),
+        ["`loc`", "at least one number", r"\(0, 2, 1\)"],
+    ),
+    (
+        "a sampled kl of none",
+        lambda: vmtl.kl_monte_carlo(*[Normal(torch.zeros(0), 1.0)] * 2, 2),
+        ["`q`", "at least one", r"\(0,\)"],
+    ),
+    (
+        "sources of another shape",
+        lambda: vmtl.WeightsPrior(2, (3,))(PAIR, 1.0),
+        ["`sources`", r"\(3,\)", r"got \(2,\)"],
+    ),
+    ("a step of NaN", lambda: vmtl.linear_decay(1, 0.1, 9)(NAN), ["`step`", "NaN"]),  # type: ignore[arg-type]
+    (
+        "a history of another type",
+        lambda: vmtl.History().load_state_dict(vmtl.History().state_dict() | {"step": "3"}),
+        ["`state`", r"\['step'\]"],
+    ),
+    (
+        "a history of a list",
+        lambda: vmtl.History().load_state_dict([]),
+        ["`state`", "dict", "list"],
+    ),  # type: ignore[arg-type]
     ("batches below T", lambda: vmtl.StratifiedBatches(TASK, 1), ["`batch_size`", "tasks, 2", "1"]),
     ("batches of no rows", lambda: vmtl.StratifiedBatches(TASK[:0], 2), ["`task`", "got none"]),
     ("batches of floats", lambda: vmtl.StratifiedBatches(X, 2), ["`task`", "integer", "float32"]),
