@@ -7,6 +7,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+REFUSED = 1e6
+"""How much worse, in nats, a point counts at which the objective can't be computed."""
+
 
 def maximise(
     objective: Callable[[], Tensor],
@@ -50,7 +53,18 @@ def maximise(
         loss.backward(inputs=list(parameters))
         return value
 
-    optimiser.step(closure)
+    def guarded() -> float:
+        try:
+            return closure()
+        except torch.linalg.LinAlgError:  # a step so long that a matrix is singular in float64
+            if lowest == torch.inf:
+                raise
+            optimiser.zero_grad()
+            for p in parameters:
+                p.grad = torch.zeros_like(p)
+            return lowest + REFUSED
+
+    optimiser.step(guarded)
     with torch.no_grad():
         for p, found in zip(parameters, best, strict=True):
             p.requires_grad_(False)
