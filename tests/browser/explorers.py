@@ -10,7 +10,7 @@ from playwright.sync_api import Locator
 
 from tests.browser.static_page import MOVE, Values, named, read
 
-Act = Callable[[Locator], None]
+Act = Callable[[Locator], Any]
 Check = Callable[[Any], bool]
 
 

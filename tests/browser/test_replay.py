@@ -1,5 +1,6 @@
 """The training replay: every step, playing, and mistakes that the comparison must see."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests.browser.explorers import Explorer, choose, close, slide
 from tests.browser.static_page import (
     MOVE,
     SETTLE,
+    Values,
     named,
     read,
     start,
@@ -23,7 +25,8 @@ from vmtl_core.divergences import pairwise_kl
 from vmtl_core.lab.datasets import clusters, linked_tasks
 from vmtl_core.lab.widgets import TrainingReplay, record_replay, retrain_panel
 
-PLAY_MS = 250  # between two steps, at most
+PLAY_MS, A_FRAME = 180, 20
+PRESS = "button => button.click()"  # a mouse would wait for frames
 move_step = slide("position", 5)
 choose_sources = choose("sources", "1")
 
@@ -149,45 +152,50 @@ def _row(dist: torch.distributions.Distribution, k: int) -> torch.distributions.
     return torch.distributions.Independent(normal, 1)
 
 
+def stop_time(page: Page) -> None:
+    """From now on the page's clock, of timers and of frames, moves only where it is moved."""
+    page.clock.install(time="2026-01-01T00:00:00")
+    page.clock.pause_at("2026-01-01T01:00:00")
+
+
+def after(view: Locator, milliseconds: int) -> Values:
+    """What is shown so much later."""
+    view.page.clock.run_for(milliseconds)
+    return json.loads(view.get_attribute("data-values") or "{}")
+
+
 def test_play_pause_and_start_again(view: Locator) -> None:
-    """On the page's own clock, which is moved by hand."""
-    before, play, clock = read(view), named(view, "play"), view.page.clock
-    clock.install()
+    before, play = read(view), named(view, "play")
+    stop_time(view.page)
     assert play.text_content() == "Play"
-    play.click()
+    play.evaluate(PRESS)
     assert play.text_content() == "Pause"
-    clock.run_for(3.5 * PLAY_MS)
-    after = read(view)
-    assert after["playing"]
-    assert 2 <= after["position"] < 8
-    play.click()
-    stopped = read(view)["position"]
+    playing = after(view, 3 * PLAY_MS + A_FRAME)
+    assert (playing["playing"], playing["position"]) == (True, 3)
+    play.evaluate(PRESS)
     assert play.text_content() == "Play"
-    clock.run_for(20 * PLAY_MS)
-    assert read(view)["position"] == stopped
-    play.click()
-    clock.run_for(20 * PLAY_MS)
-    after = read(view)
-    assert (after["playing"], after["position"]) == (False, 8)
+    assert after(view, 20 * PLAY_MS)["position"] == 3
+    play.evaluate(PRESS)
+    stopped = after(view, 20 * PLAY_MS)
+    assert (stopped["playing"], stopped["position"]) == (False, 8)
     assert play.text_content() == "Play"
-    choose_sources(view)
-    play.click()
-    named(view, "reset").click()
+    named(view, "sources").select_option("1")
+    play.evaluate(PRESS)
+    named(view, "reset").evaluate(PRESS)
     assert play.text_content() == "Play", "starting again stops the playing"
-    assert read(view) == before
+    assert after(view, 20 * PLAY_MS) == before
 
 
 def test_less_motion_plays_nothing_by_itself(browser: Browser, site: Path) -> None:
     settings = {"reduced_motion": "reduce", "forced_colors": "active"}
     with watched(browser, site.as_uri(), **settings) as (page, errors):
         view = start(page, f"{site.as_uri()}/page-light.html")[0]
-        page.clock.install()
+        stop_time(page)
         play = named(view, "play")
         assert play.text_content() == "Next step"
         for expected in (0, 1, 2):  # it started at the end
-            play.click()
-            page.clock.run_for(20 * PLAY_MS)
-            assert read(view)["position"] == expected
+            play.evaluate(PRESS)
+            assert after(view, 20 * PLAY_MS)["position"] == expected
         assert not errors
 
 
