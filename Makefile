@@ -5,6 +5,7 @@ PYTHON ?= python3
 WORKERS ?= 2
 PORT ?= 8000
 SEED ?= 0
+MINUTES ?= 10
 TORCH_INDEX ?=
 
 VENV := .venv
@@ -21,11 +22,13 @@ export MKL_NUM_THREADS := 1
 export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
-.PHONY: help env book test mutants serve lab bench format strip record clean
+.PHONY: help env book test nightly mutants drill serve lab bench format strip record clean
 help:
 	@echo "make book    build the book into _build/html"
-	@echo "make test    build the book, then run every test"
+	@echo "make test    build the book, then run the tests; chapters are compared as the build executed them"
+	@echo "make nightly what make test leaves out: long tests, and every chapter executed anew by nbval"
 	@echo "make mutants try a hundred wrong versions of the core, list those that no test sees"
+	@echo "make drill   kill, interrupt and starve fits, and call everything with nonsense for MINUTES=$(MINUTES)"
 	@echo "make serve   show the built book on http://localhost:$(PORT)"
 	@echo "make lab     open the chapters in JupyterLab"
 	@echo "make bench   time one step of the objective, the redrawing of the widgets, and whole fits"
@@ -59,8 +62,15 @@ book: $(READY) _build/.code _build/.pages
 test: book
 	$(BIN)/python -m pytest -n $(WORKERS)
 
+nightly: book
+	$(BIN)/python -m pytest -n $(WORKERS) -m nightly
+	$(BIN)/python -m pytest -n $(WORKERS) --nbval-lax book
+
 mutants: $(READY)
 	$(BIN)/python tools/mutate.py --count 100 --seed $(SEED)
+
+drill: $(READY)
+	$(BIN)/python tools/drill.py --minutes $(MINUTES) --seed $(SEED)
 
 serve: book
 	$(BIN)/python -m http.server $(PORT) --bind localhost --directory _build/html

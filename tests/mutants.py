@@ -56,8 +56,8 @@ from vmtl_core import (
     units,
     weight_draws,
 )
-from vmtl_core.adam import Batches
 from vmtl_core.answers import Predictive
+from vmtl_core.batches import StratifiedBatches
 from vmtl_core.distributions import detach, gaussian, map_parameters
 from vmtl_core.elbo import ELBOTerms, MultiTaskELBO
 from vmtl_core.mixing import GumbelSoftmaxMixing, exponential_decay
@@ -610,8 +610,7 @@ def log_of_the_mean_density(self: PredictiveMixture, value: Tensor) -> Tensor:
     return self.components.log_prob(self._spread(value)).exp().mean((-3, -2)).log()
 
 
-def not_stratified(self: Batches) -> Tensor:
-    assert self.counts is not None
+def not_stratified(self: StratifiedBatches) -> Tensor:
     return torch.randperm(len(self.task))[: int(self.counts.sum())]
 
 
@@ -1262,7 +1261,7 @@ MUTANTS = [
     ),
     mutant(
         "batches drawn from the whole table",
-        {"vmtl_core.adam:Batches.draw": not_stratified},
+        {"vmtl_core.batches:StratifiedBatches.draw": not_stratified},
         test_elbo.test_batches_of_fit_are_stratified,
         test_relabelling.test_batches_hold_every_task,
     ),

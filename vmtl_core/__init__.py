@@ -1,5 +1,6 @@
 """Variational multi-task learning: tasks whose priors are mixtures of each other's posteriors."""
 
+from vmtl_core.batches import BatchWarning, StratifiedBatches
 from vmtl_core.distributions import Concatenated, GaussianColumns
 from vmtl_core.divergences import kl_monte_carlo, kl_to_mixture, pairwise_kl
 from vmtl_core.elbo import ELBOTerms, MultiTaskELBO
@@ -30,6 +31,7 @@ from vmtl_core.priors import BasePrior, WeightsPrior, mixture_prior
 from vmtl_core.training import (
     ConvergenceWarning,
     History,
+    IdentificationWarning,
     Interval,
     NonFiniteError,
     UnitsWarning,
@@ -41,6 +43,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AmortizedWeights",
     "BasePrior",
+    "BatchWarning",
     "Concatenated",
     "ConvergenceWarning",
     "ELBOTerms",
@@ -49,6 +52,7 @@ __all__ = [
     "GaussianWeights",
     "GumbelSoftmaxMixing",
     "History",
+    "IdentificationWarning",
     "Interval",
     "LinearBernoulli",
     "LinearCategorical",
@@ -59,6 +63,7 @@ __all__ = [
     "Predictive",
     "PredictiveMixture",
     "PredictiveRows",
+    "StratifiedBatches",
     "Uncertainty",
     "UnitsWarning",
     "WeightsPrior",

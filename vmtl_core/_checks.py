@@ -10,6 +10,8 @@ from torch.distributions import Distribution
 
 from vmtl_core._rows import rows_per_task
 
+MOST_NUMBERS = 2**40
+
 
 def require(condition: bool, message: str) -> None:
     """Raise `ValueError(message)` unless `condition` holds."""
@@ -72,6 +74,14 @@ def sizes(name: str, value: Any) -> tuple[int, ...]:
     is_list = isinstance(value, Sequence) and not isinstance(value, str)
     require(is_list, f"`{name}` must be a tuple of integers >= 1; got {value!r}")
     return tuple(positive_int(f"{name}[{i}]", one) for i, one in enumerate(value))
+
+
+def room(names: str, *counts: int) -> None:
+    """Raise unless a tensor of so many numbers is below 2^40, far beyond any machine's memory."""
+    require(
+        math.prod(counts) < MOST_NUMBERS,
+        f"{names} must leave fewer than 2^40 numbers; got a tensor of shape {tuple(counts)}",
+    )
 
 
 def broadcastable(a: Sequence[int], b: Sequence[int]) -> bool:
@@ -147,12 +157,7 @@ def table(x: Tensor, task: Tensor, y: Tensor | None = None) -> Tensor:
         require(isinstance(value, Tensor), f"`{name}` must be a tensor; got {type(value).__name__}")
         real_numbers = name == "task" or not value.is_complex()
         require(real_numbers, f"`{name}` must be of real numbers; got {value.dtype}")
-    integer = not (task.is_floating_point() or task.is_complex() or task.dtype == torch.bool)
-    require(
-        task.ndim == 1 and integer,
-        f"`task` must be a one-dimensional integer tensor; got shape {tuple(task.shape)}, "
-        f"{task.dtype}",
-    )
+    task = ids(task)
     for name, value in columns.items():
         require(
             value.ndim >= 1 and len(value) == len(task),
@@ -161,6 +166,18 @@ def table(x: Tensor, task: Tensor, y: Tensor | None = None) -> Tensor:
         )
         finite(name, value)
     require(len(task) > 0, "`task` must hold at least one example; got none")
+    return task
+
+
+def ids(task: Tensor) -> Tensor:
+    """`task` as int64; raise unless it is a column of integers."""
+    require(isinstance(task, Tensor), f"`task` must be a tensor; got {type(task).__name__}")
+    integer = not (task.is_floating_point() or task.is_complex() or task.dtype == torch.bool)
+    require(
+        task.ndim == 1 and integer,
+        f"`task` must be a one-dimensional integer tensor; got shape {tuple(task.shape)}, "
+        f"{task.dtype}",
+    )
     return task.long()
 
 

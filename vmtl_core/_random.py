@@ -1,10 +1,18 @@
 """Seeding of samplers that take no generator (torch.distributions draw from the global stream)."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Generator
+
+STREAM = threading.RLock()
+"""Held while the global stream is seeded, so that what two threads draw stays apart.
+
+The stream belongs to the process, and torch.distributions take no other: draws of ours in a second
+thread wait. What a thread draws from the global stream by other means, meanwhile, does change ours.
+"""
 
 
 @contextmanager
@@ -26,9 +34,19 @@ def forked(seed: int, device: torch.device) -> Iterator[None]:
     """All draws inside come from `seed`; the global streams are put back afterwards."""
     kind = torch.device(device).type
     devices = [] if kind == "cpu" else [device]
-    with torch.random.fork_rng(devices=devices, device_type="cuda" if kind == "cpu" else kind):
+    with (
+        STREAM,
+        torch.random.fork_rng(devices=devices, device_type="cuda" if kind == "cpu" else kind),
+    ):
         if kind == "cpu":
             torch.default_generator.manual_seed(seed)  # and leave other devices' streams alone
         else:
             torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def untouched() -> Iterator[None]:
+    """The global streams are put back afterwards."""
+    with STREAM, torch.random.fork_rng():
         yield

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from vmtl_core._checks import positive_int, require
+from vmtl_core._checks import require
 from vmtl_core._random import forked
-from vmtl_core._rows import place_in_task
 from vmtl_core._unseen import unseen_leaves
+from vmtl_core.batches import StratifiedBatches
 from vmtl_core.elbo import ELBOTerms, MultiTaskELBO
 from vmtl_core.history import (
     History,
@@ -50,7 +50,7 @@ def fit_adam(
     history: History,
 ) -> None:
     """Stochastic gradient steps until `history.step` is `steps`; see `fit`."""
-    batches = Batches(task, model.task_sizes, batch_size)
+    batches = None if batch_size is None else StratifiedBatches(task, batch_size)
     parameters = [p for p in model.parameters() if p.requires_grad]
     require(bool(parameters), "`model` must have parameters to fit; it has none")
     optimizer = torch.optim.Adam(parameters, lr=_rate(rate, history.step))
@@ -66,8 +66,9 @@ def fit_adam(
             for group in optimizer.param_groups:
                 group["lr"] = _rate(rate, step)
             with forked(step_seed(seed, step), x.device):
-                rows = batches.draw()
-                terms = model(x[rows], y[rows], task[rows], step=step, validate=False)
+                rows = slice(None) if batches is None else batches.draw()
+                with _singular(parameters, kept, history):
+                    terms = model(x[rows], y[rows], task[rows], step=step, validate=False)
                 optimizer.zero_grad()
                 if step == first:
                     _warn_of_unseen(terms.loss, model)
@@ -91,7 +92,8 @@ def fit_adam(
                 history.converged = settled(history, tolerance)
                 if history.converged:
                     break
-    with torch.no_grad(), forked(step_seed(seed, history.step), x.device):
+    stream = forked(step_seed(seed, history.step), x.device)
+    with torch.no_grad(), stream, _singular(parameters, kept, history):
         last = model(x, y, task, step=max(history.step - 1, 0), validate=False)
     _stop_if_non_finite(model, last, parameters, kept, history)
     history.converged = None if tolerance is None else settled(history, tolerance)
@@ -138,6 +140,28 @@ def _update(optimizer: torch.optim.Optimizer, history: History) -> None:
             "parameters whose objective was finite (try a smaller `lr`)",
             history,
         ) from error
+
+
+@contextmanager
+def _singular(
+    parameters: Sequence[Tensor], kept: Sequence[Tensor], history: History
+) -> Iterator[None]:
+    """A covariance that has become singular is a fit that has diverged."""
+    try:
+        yield
+    except torch.linalg.LinAlgError as error:
+        _put_back(parameters, kept)
+        raise NonFiniteError(
+            f"step {history.step}: a covariance is singular ({error}); the model keeps the last "
+            "parameters whose objective was finite (try a smaller `lr`)",
+            history,
+        ) from error
+
+
+@torch.no_grad()
+def _put_back(parameters: Sequence[Tensor], kept: Sequence[Tensor]) -> None:
+    for parameter, last in zip(parameters, kept, strict=True):
+        parameter.copy_(last)
 
 
 @contextmanager
@@ -195,43 +219,6 @@ def _rate(schedule: Schedule, step: int) -> float:
     return rate
 
 
-class Batches:
-    """Stratified random batches: every task in each, in proportion to its size.
-
-    Args:
-        task: task ids, shape (N,).
-        task_sizes: N_t, shape (T,).
-        batch_size: about how many rows; None for all.
-
-    Raises:
-        ValueError: if `batch_size` is below the number of tasks.
-    """
-
-    def __init__(self, task: Tensor, task_sizes: Tensor, batch_size: int | None):
-        self.task, self.counts = task, None
-        tasks, total = len(task_sizes), len(task)
-        if batch_size is None:
-            return
-        positive_int("batch_size", batch_size)
-        require(
-            batch_size >= tasks,
-            f"`batch_size` must be at least the number of tasks, {tasks}, so that each is in every "
-            f"batch; got {batch_size}",
-        )
-        share = (task_sizes * min(batch_size / total, 1.0)).floor().long().clamp_min(1)
-        self.counts = torch.minimum(share, task_sizes)
-
-    def draw(self) -> Tensor | slice:
-        """Positions of one batch's rows, from the global random stream."""
-        if self.counts is None:
-            return slice(None)
-        order = torch.randperm(len(self.task), device=self.task.device)
-        order = order[self.task[order].argsort(stable=True)]
-        shuffled = self.task[order]
-        place = place_in_task(shuffled, len(self.counts))
-        return order[place < self.counts[shuffled]]
-
-
 def step_seed(seed: int, step: int) -> int:
     """A seed for each step, far apart for neighbouring steps and seeds."""
     mixed = (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9 + 0x94D049BB133111EB) % 2**64
@@ -272,9 +259,7 @@ def _stop_if_non_finite(
             if not bool(torch.isfinite(p).all())
         ]
     if any(not term.startswith("the gradient") for term in guilty):
-        with torch.no_grad():
-            for parameter, last in zip(parameters, kept, strict=True):
-                parameter.copy_(last)
+        _put_back(parameters, kept)
     raise NonFiniteError(
         f"step {history.step}: {', '.join(guilty)} is not finite; the model keeps the last "
         "parameters whose objective was finite (try a smaller `lr`)",

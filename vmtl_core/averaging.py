@@ -16,6 +16,7 @@ from vmtl_core.hyperposterior import MOST_DIRECTIONS, Hyperdraws, draw_hyperpara
 from vmtl_core.mixture import pooled
 from vmtl_core.points import PosteriorPoints
 from vmtl_core.population import Expansion, Own
+from vmtl_core.quasi_newton import curvature, one_by_one
 from vmtl_core.tilted import tilted
 from vmtl_core.units import triangular
 
@@ -23,9 +24,9 @@ SWEEPS, RENEWALS = 2, 4
 """Alternations of posteriors and responsibilities at each point, and renewals of the own sites, from
 those at the optimum."""
 FIELDS = ("loc", "scale_tril", "noise", "base_loc", "base_scale_tril")
-POINTS, FEW_POINTS, MANY_NUMBERS = 12, 4, 100_000
-"""Points, and how many where one has more numbers than that: tasks then tell the hyperparameters well,
-or there are too many for points to cover."""
+POINTS = ((10_000, 24), (100_000, 12), (math.inf, 4))
+"""How many points where one has at most so many numbers: with many tasks they tell the hyperparameters
+well, or there are too many of those for points to cover."""
 NUMBERS = 3_000_000
 """In the largest array of the points that are worked at together."""
 
@@ -111,9 +112,9 @@ def average(ascent: Ascent, seed: int) -> Averaged:
     """
     problem = ascent.problem
     own = tilted(problem.table, ascent.own, TOLERANCE)
-    many = own.site.precision.numel() > MANY_NUMBERS
+    numbers = own.posterior.root.numel()
     draws = draw_hyperparameters(problem.table, own, seed)
-    chosen = resample(draws, FEW_POINTS if many else POINTS)
+    chosen = resample(draws, next(points for most, points in POINTS if numbers <= most))
     count = len(chosen.log_weights)
     widths = _draw_widths(ascent, count, seed + 2)
     blocks = [
@@ -195,28 +196,16 @@ def _draw_widths(ascent: Ascent, count: int, seed: int) -> Tensor | None:
         return None
     if count == 1 or width.numel() > MOST_DIRECTIONS:
         return width.expand(count, *width.shape)
-    kept = ascent.state.log_width
-    precision = _curvature(ascent, width)
-    ascent.state.log_width = kept
-    size, vectors = torch.linalg.eigh(0.5 * (precision + precision.mT))
+    value = ascent.collapsed()
+
+    def total(log_width: Tensor) -> Tensor:
+        ascent.state.log_width = log_width
+        return ascent.problem.table.tasks * value()
+
+    precision = curvature(one_by_one(total, width.shape), width.flatten())
+    ascent.state.log_width = width
+    size, vectors = torch.linalg.eigh(precision)
     uniform = SobolEngine(width.numel(), scramble=True, seed=seed).draw(count, dtype=torch.float64)
     normal = 2**0.5 * torch.erfinv(2 * uniform.clamp(1e-6, 1 - 1e-6).to(width) - 1)
     move = (normal * size.clamp_min(1.0).rsqrt()) @ vectors.mT
     return width + move.view(count, *width.shape)
-
-
-def _curvature(ascent: Ascent, width: Tensor, step: float = 1e-3) -> Tensor:
-    """Minus the second derivative of T times the collapsed objective in log delta."""
-    value = ascent.collapsed()
-    slopes = []
-    for sign in (1.0, -1.0):
-        rows = []
-        for i in range(width.numel()):
-            moved = width.flatten().clone()
-            moved[i] += sign * step
-            ascent.state.log_width = moved.view(width.shape).requires_grad_(True)
-            with torch.enable_grad():
-                (slope,) = torch.autograd.grad(value(), ascent.state.log_width)
-            rows.append(slope.flatten())
-        slopes.append(torch.stack(rows))
-    return -ascent.problem.table.tasks * (slopes[0] - slopes[1]) / (2 * step)

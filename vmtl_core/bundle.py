@@ -9,8 +9,9 @@ import torch
 from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
-from vmtl_core._checks import require
+from vmtl_core._checks import require, room
 from vmtl_core._precision import full_precision, single
+from vmtl_core._settings import KeepsSettings
 from vmtl_core._unseen import trainable_names
 from vmtl_core.distributions import as_batch, map_parameters
 
@@ -77,6 +78,10 @@ class Bundle(nn.Module):
         """The likelihoods, each once."""
         return list({id(one): one for one in _as_list(self.likelihood)}.values())
 
+    def kinds(self) -> list[str]:
+        """The likelihoods by name, with their settings: one, or one a task. Functions are alike."""
+        return [_kind(one) for one in _as_list(self.likelihood)]
+
     def q_weights(self) -> Distribution:
         """q(w|D_t), batch shape (T,)."""
         given = self.weights
@@ -126,6 +131,8 @@ def draw(
 
     `q_weights` has batch shape (T,), `q_latents` (B,), each row under its own task.
     """
+    grid = (latent_samples if q_latents is not None else 1), weight_samples, len(task)
+    room("`weight_samples` and `latent_samples`", *grid, *q_weights.event_shape)
     w = rsample(q_weights, weight_samples, "weights")[:, task].unsqueeze(0)
     full_precision("weights", w.dtype)
     z = x[None] if q_latents is None else rsample(q_latents, latent_samples, "latents")
@@ -144,6 +151,13 @@ def rsample(q: Distribution, samples: int, name: str) -> Tensor:
 
 def _as_list(likelihood: Any) -> list[Any]:
     return likelihood if isinstance(likelihood, list) else [likelihood]
+
+
+def _kind(likelihood: Any) -> str:
+    name = type(likelihood).__name__
+    if not isinstance(likelihood, KeepsSettings):
+        return name
+    return f"{name}({', '.join(f'{k}={v}' for k, v in likelihood.settings().items())})"
 
 
 def as_rows(x: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -12,8 +13,9 @@ from torch.distributions import Distribution, Independent, MultivariateNormal, N
 
 from vmtl_core._checks import require
 from vmtl_core.candidates import nearest
-from vmtl_core.coordinate import Ascent, Joint, Mixing, Previous, Problem, Transfer
+from vmtl_core.coordinate import Ascent, Joint, Mixing, Previous, Problem, State, Transfer
 from vmtl_core.distributions import full_gaussian
+from vmtl_core.evidence import Updated
 from vmtl_core.likelihoods import (
     LinearBernoulli,
     LinearCategorical,
@@ -23,8 +25,9 @@ from vmtl_core.likelihoods import (
 from vmtl_core.mixture import Weights
 from vmtl_core.population import Noise, Own, Population, fit_own
 from vmtl_core.posteriors import GaussianWeights
+from vmtl_core.priors import START_SD, START_WIDTH, STATIONARY_WIDTH
 from vmtl_core.shear import shear
-from vmtl_core.sites import Table
+from vmtl_core.sites import Site, Table
 from vmtl_core.units import Measured, design, measure, triangular
 
 if TYPE_CHECKING:
@@ -192,8 +195,6 @@ def _population(model: MultiTaskELBO, table: Table) -> Population:
     base, weak = model.prior.base, model.hyperprior is not None
     loc, log_sd, learned = zeros, zeros.clone(), False
     if base is not None and base.given == "learned":
-        from vmtl_core.priors import START_SD
-
         log_sd, learned = zeros + math.log(START_SD), True
     elif base is not None and not isinstance(base.given, str):
         found = _as_gaussian(base.given)
@@ -235,8 +236,6 @@ def _transfer(model: MultiTaskELBO, units: Measured) -> Transfer:
         inverse = torch.linalg.inv(units.basis)
         noise = (2 * width.detach().double()).exp()
         return Transfer(None, False, False, noise * inverse @ inverse.mT)
-    from vmtl_core.priors import START_WIDTH, STATIONARY_WIDTH
-
     start = STATIONARY_WIDTH if model.prior.stationary else START_WIDTH
     shape = units.offset.shape
     log_width = torch.full(shape, math.log(start), dtype=torch.float64, device=width.device)
@@ -379,12 +378,6 @@ def pack(ascent: Ascent, lower: Tensor | None) -> dict[str, Any]:
 
 def unpack(model: MultiTaskELBO, found: Setting, packed: dict[str, Any]) -> Ascent:
     """Go on where `pack` was."""
-    from dataclasses import replace
-
-    from vmtl_core.coordinate import State
-    from vmtl_core.evidence import Updated
-    from vmtl_core.sites import Site
-
     loc, log_sd, log_scale, elbo = packed["own"]
     other = packed["own_other"]
     own = Own(

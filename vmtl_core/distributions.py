@@ -11,6 +11,7 @@ from torch.distributions import Distribution, Independent, MultivariateNormal, N
 
 from vmtl_core._checks import is_distribution, one_dtype, require
 from vmtl_core._precision import outside_autocast
+from vmtl_core._random import untouched
 from vmtl_core._rebuild import Function, can_rebuild, expanded, map_parameters
 
 __all__ = ["can_rebuild", "expanded", "map_parameters"]  # from here for the rest of the core
@@ -83,6 +84,7 @@ class GaussianColumns(Distribution):
             f"`scale_tril` must have shape (*batch, P, D, D) = {wanted}; "
             f"got {tuple(scale_tril.shape)}",
         )
+        require(loc.numel() > 0, f"`loc` must hold at least one number; got {tuple(loc.shape)}")
         self.loc, self.scale_tril = loc, scale_tril
         super().__init__(loc.shape[:-2], loc.shape[-2:], validate_args=validate_args)
 
@@ -126,7 +128,7 @@ def example(dist: Distribution) -> Tensor:
     parameters = diagonal_gaussian(dist)
     if parameters is not None:
         return parameters[0]
-    with torch.no_grad(), torch.random.fork_rng():
+    with torch.no_grad(), untouched():
         return dist.sample()
 
 
@@ -279,6 +281,8 @@ class Concatenated(Distribution):
     arg_constraints: dict[str, Any] = {}
 
     def __init__(self, parts: Sequence[Distribution]):
+        is_list = isinstance(parts, Sequence)
+        require(is_list, f"`parts` must be a list of Distributions; got {type(parts).__name__}")
         self.parts = list(parts)
         require(bool(self.parts), "`parts` must hold at least one Distribution; got none")
         for i, part in enumerate(self.parts):
@@ -287,6 +291,10 @@ class Concatenated(Distribution):
         require(
             all(batch for batch, _ in found) and len({(b[:-1], event) for b, event in found}) == 1,
             f"`parts` must have batch shapes (*A, k) with one A, and one event shape; got {found}",
+        )
+        require(
+            all(Size(batch + event).numel() for batch, event in found),
+            f"`parts` must hold at least one number each; got {found}",
         )
         self.sizes = [batch[-1] for batch, _ in found]
         batch = Size((*found[0][0][:-1], sum(self.sizes)))

@@ -15,6 +15,7 @@ from vmtl_core._checks import (
     one_of,
     positive_int,
     require,
+    room,
 )
 from vmtl_core._precision import HALF, outside_autocast
 from vmtl_core._random import seeded
@@ -424,7 +425,11 @@ def _draw(
     q: Distribution, samples: int, stick_the_landing: bool, generator: Generator | None
 ) -> tuple[Tensor, Tensor]:
     """Draws of q, (S, *A, *event), and their log density, (S, *A)."""
-    positive_int("samples", samples)
+    require(
+        q.batch_shape.numel() > 0,
+        f"`q` must hold at least one Distribution; got batch shape {tuple(q.batch_shape)}",
+    )
+    room("`samples`", positive_int("samples", samples), *q.batch_shape, *q.event_shape)
     with seeded(generator):
         value = (q.rsample if q.has_rsample else q.sample)(Size((samples,)))
     log_q = log_density(detach(q) if stick_the_landing else q, value)

@@ -1,17 +1,20 @@
 """The multi-task ELBO: what `fit` maximises."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 from torch.distributions import Distribution
 
 from vmtl_core import _checks
 from vmtl_core._checks import one_of, positive_int, require
 from vmtl_core._random import seeded
 from vmtl_core._rows import rows_per_task
+from vmtl_core._settings import KeepsSettings, described
 from vmtl_core.averaging import HyperAverage
+from vmtl_core.batches import BatchWarning
 from vmtl_core.bundle import Bundle, Encodings, as_rows, draw
 from vmtl_core.candidates import MANY, NEIGHBOURS
 from vmtl_core.distributions import detach, example
@@ -74,7 +77,7 @@ class Evaluation(NamedTuple):
     """Of each row, the mean over the L x M samples, (B,)."""
 
 
-class MultiTaskELBO(nn.Module):
+class MultiTaskELBO(KeepsSettings):
     r"""The sampled multi-task ELBO: a mean over tasks, per task a sum over examples, to maximise.
 
     Equation (5.1):
@@ -139,6 +142,8 @@ class MultiTaskELBO(nn.Module):
     """
 
     task_sizes: Tensor
+    told = False
+    """Whether a batch has been warned of."""
 
     def __init__(
         self,
@@ -249,9 +254,10 @@ class MultiTaskELBO(nn.Module):
     ) -> ELBOTerms:
         """One estimate of the objective from a batch, whose rows are scaled up as in (5.3).
 
-        The estimate is unbiased where every task is in every batch, as in those that `fit` draws.
-        A random batch of the whole table leaves small tasks out at times, and N_t / B_t doesn't
-        make up for it: of 9 rows and 1, in batches of 2, the small task counts 0.20 of its share.
+        The estimate is unbiased where every task is in every batch, as in `StratifiedBatches`, of
+        which `fit` draws. A random batch of the whole table leaves small tasks out at times, and
+        N_t / B_t doesn't make up for it: of 9 rows and 1, in batches of 2, the small task counts
+        0.20 of its share.
 
         Args:
             x: inputs, shape (B, ...).
@@ -264,6 +270,9 @@ class MultiTaskELBO(nn.Module):
 
         Raises:
             ValueError: if x, y or task don't fit together or the model.
+
+        Warns:
+            BatchWarning: once, at the first batch with gradients that leaves tasks out.
         """
         validate = validate and not torch.compiler.is_compiling()
         if validate:
@@ -363,7 +372,37 @@ class MultiTaskELBO(nn.Module):
             f"{counts[over[:10]].tolist()} rows, `task_sizes` says "
             f"{self.task_sizes[over[:10]].tolist()}",
         )
+        if (
+            torch.is_grad_enabled()
+            and self.training
+            and not self.told
+            and bool((counts == 0).any())
+        ):
+            self.told = True
+            out = (counts == 0).nonzero().flatten().tolist()
+            warnings.warn(
+                f"the batch leaves out {len(out)} of {self.tasks} tasks, the first {out[:5]}: their KL "
+                "counts and their data do not, so that over random batches small tasks count too "
+                "little; draw batches by `vmtl_core.StratifiedBatches(task, batch_size)`, a "
+                "`batch_sampler` for DataLoader, or by `fit(batch_size=)`",
+                BatchWarning,
+                stacklevel=5,
+            )
         return task
+
+    def settings(self) -> dict[str, Any]:
+        """What the parameters' meaning depends on; `state_dict` and `History` carry it."""
+        found = {
+            "task_sizes": self.task_sizes.tolist(),
+            "divergence": self.divergence,
+            "sources": self.sources,
+            "temperature": described(self.temperature),
+            "hyperprior": self.hyperprior,
+            "expectation": self.expectation,
+            "likelihood": self.posteriors.kinds(),
+            "own_likelihood": None if self.own is None else self.own.kinds(),
+        }
+        return found | self.prior.settings()
 
     def q_weights(self) -> Distribution:
         """q(w|D_t), batch shape (T,)."""

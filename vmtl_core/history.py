@@ -23,6 +23,10 @@ class UnitsWarning(UserWarning):
     """Inputs or target are far from mean 0 and sd 1 where the fit depends on it."""
 
 
+class IdentificationWarning(UserWarning):
+    """The rows say nothing of a weight, or nothing that they don't say of others."""
+
+
 class Interval(NamedTuple):
     """What the data say of a hyperparameter: posterior mean and central 90 % interval."""
 
@@ -48,6 +52,8 @@ class History:
             beta is empty without latents.
         step: how many steps, or sweeps, have been done.
         optimizer: state of the optimiser, for resuming.
+        settings: those of the model, which `fit(resume=)` compares; empty in a state of an earlier
+            version, with which nothing is compared.
     """
 
     def __init__(self) -> None:
@@ -60,17 +66,30 @@ class History:
         self.beta: list[Tensor] = []
         self.step = 0
         self.optimizer: dict[str, Any] = {}
+        self.settings: dict[str, Any] = {}
 
     def state_dict(self) -> dict[str, Any]:
-        """A copy of everything, for `torch.save`; put it back with `load_state_dict`."""
+        """A copy of everything, for `torch.save`; put it back with `load_state_dict`.
+
+        It holds tensors, numbers and text: `torch.load(file, weights_only=True)` reads it and runs
+        no code.
+        """
         state = deepcopy(vars(self))
         state["hyperparameters"] = {k: tuple(v) for k, v in self.hyperparameters.items()}
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> History:
-        """Take over what `state_dict` gave; returns self."""
+        """Take over what `state_dict` gave; returns self.
+
+        Raises:
+            ValueError: if it can't be that; the message names the entries that don't fit.
+        """
+        require(isinstance(state, dict), f"`state` must be a dict; got {type(state).__name__}")
+        state = {"settings": {}} | state
         missing = sorted(vars(self).keys() ^ state.keys())
         require(not missing, f"`state` must be what `state_dict` gave; differs in {missing}")
+        wrong = sorted(name for name, value in state.items() if not _fits(name, value))
+        require(not wrong, f"`state` must be what `state_dict` gave; can't be {wrong}")
         vars(self).update(deepcopy(state))
         self.hyperparameters = {k: Interval(*v) for k, v in self.hyperparameters.items()}
         return self
@@ -91,6 +110,32 @@ class History:
     def __repr__(self) -> str:
         last = f", elbo={self.terms['elbo'][-1]:.4g}" if self.step else ""
         return f"History(steps={self.step}{last})"
+
+
+def _fits(name: str, value: Any) -> bool:
+    """Whether a History may have this value under this name."""
+    fresh = vars(History())[name]
+    if name == "converged":
+        return value is None or isinstance(value, bool)
+    if type(value) is not type(fresh):
+        return False
+    if name == "terms":
+        return value.keys() == fresh.keys() and all(_numbers(one) for one in value.values())
+    if name == "hyperparameters":
+        tensors = [one for found in value.values() for one in _three(found)]
+        return all(isinstance(one, Tensor) for one in tensors)
+    if name in ("alpha", "beta"):
+        return all(isinstance(one, Tensor) for one in value)
+    return name != "record_steps" or _numbers(value)
+
+
+def _numbers(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, int | float) for one in value)
+
+
+def _three(value: Any) -> tuple[Any, ...]:
+    """Mean and ends of an interval; None in place of what isn't."""
+    return tuple(value) if isinstance(value, tuple | list) and len(value) == 3 else (None,)
 
 
 class NonFiniteError(FloatingPointError):

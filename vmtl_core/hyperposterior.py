@@ -16,13 +16,14 @@ from torch.quasirandom import SobolEngine
 from vmtl_core.evidence import times, update
 from vmtl_core.population import NARROW, WIDE, Own
 from vmtl_core.priors import MEAN_SD
+from vmtl_core.quasi_newton import curvature
 from vmtl_core.sites import Table
 
 MOST_DIRECTIONS = 24
 """With more hyperparameters than that, those of one kind move together."""
 FREEDOM = 6.0
 """Degrees of freedom of the Student t."""
-DRAWS, FEWEST, NUMBERS = 256, 64, 1_000_000
+DRAWS, FEWEST, NUMBERS = 1024, 64, 1_000_000
 """Draws; fewer, but not below `FEWEST`, where all their matrices would have more numbers."""
 POOR = 32.0
 """With fewer effective draws, too few for the points that are drawn of them, all sds of the
@@ -154,10 +155,21 @@ def _draws(table: Table, own: Own, ways: Directions, seed: int) -> Hyperdraws:
         move, log_proposal = _student(centre, root, size, seed + again)
         noise, log_sd = ways.place(move)
         found = _in_blocks(table, own, noise, log_sd, ways.together)
-        log_weights = (found.log_evidence - log_proposal).log_softmax(0)
+        log_weights = _truncated(found.log_evidence - log_proposal)
         if not again:
             centre, root = _refit(move, log_weights.exp().unsqueeze(-1), root)
     return Hyperdraws(log_weights, noise, log_sd, found.mean, found.root)
+
+
+def _truncated(log_weights: Tensor) -> Tensor:
+    """Normalised, none above sqrt(S) times their mean: a far draw that chance has made is not the answer.
+
+    References:
+        Ionides, *Truncated Importance Sampling*, 2008.
+    """
+    count = len(log_weights)
+    mean = log_weights.logsumexp(0) - math.log(count)
+    return log_weights.clamp_max(mean + 0.5 * math.log(count)).log_softmax(0)
 
 
 def _refit(move: Tensor, weights: Tensor, root: Tensor) -> tuple[Tensor, Tensor]:
@@ -179,16 +191,16 @@ def _in_blocks(table: Table, own: Own, noise: Tensor, log_sd: Tensor, together: 
     return Collapsed(*(torch.cat(one) for one in zip(*blocks, strict=True)))
 
 
-def _laplace(table: Table, own: Own, ways: Directions, step: float = 1e-3) -> Tensor:
+def _laplace(table: Table, own: Own, ways: Directions) -> Tensor:
     """Root of the proposal's covariance: the inverse curvature at the mode, sds from 0.02 to 1."""
-    shifts = step * torch.eye(ways.size, dtype=own.site.natural.dtype)
-    at = torch.cat([shifts, -shifts]).to(own.site.natural).requires_grad_(True)
-    with torch.enable_grad():
+
+    def gradients(at: Tensor) -> Tensor:
+        at = at.requires_grad_(True)
         value = collapsed(table, own, *ways.place(at), ways.together).log_evidence.sum()
-        (slope,) = torch.autograd.grad(value, at)
-    above, below = slope.detach().chunk(2)
-    curvature = -(above - below) / (2 * step)
-    size, vectors = torch.linalg.eigh(0.5 * (curvature + curvature.mT))
+        return torch.autograd.grad(value, at)[0]
+
+    mode = own.site.natural.new_zeros(ways.size)
+    size, vectors = torch.linalg.eigh(curvature(gradients, mode))
     return vectors * size.clamp(1.0, 2500.0).rsqrt()
 
 

@@ -19,7 +19,8 @@ from torch.distributions import (
     Poisson,
 )
 
-from vmtl_core._checks import broadcastable, one_dtype, positive_int, positive_scale, require
+from vmtl_core._checks import broadcastable, one_dtype, positive_int, positive_scale, require, room
+from vmtl_core._settings import KeepsSettings
 from vmtl_core.expectations import expected_log_normaliser, expected_softplus
 from vmtl_core.mixing import log_normal_density
 
@@ -63,7 +64,7 @@ def linear(z: Tensor, w: Tensor) -> Tensor:
     return result if rows == features else result + w.select(3, features)
 
 
-class LinearGaussian(nn.Module):
+class LinearGaussian(KeepsSettings):
     """y ~ N(z^T w, sigma^2), one noise scale sigma for all tasks or one for each. Equation (1.1).
 
     With w of event shape (D, P), y has P columns that are independent given z and w.
@@ -87,9 +88,15 @@ class LinearGaussian(nn.Module):
         value = initial_scale if scale is None else scale
         value = positive_scale("initial_scale" if scale is None else "scale", value)
         shape = () if tasks is None else (positive_int("tasks", tasks, least=2),)
+        room("`tasks`", *shape)
         log_scale = torch.full(shape, math.log(value))
         self.log_scale = nn.Parameter(log_scale, requires_grad=scale is None)
         self.register_buffer("unit", torch.zeros(()))
+        self.scale = None if scale is None else float(value)
+
+    def settings(self) -> dict[str, Any]:
+        """What `state_dict` carries beside the parameters."""
+        return {"scale": self.scale}
 
     @property
     def per_task(self) -> bool:

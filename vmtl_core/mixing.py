@@ -3,11 +3,13 @@
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
-from vmtl_core._checks import number, one_of, positive_int, positive_number, require
+from vmtl_core._checks import number, one_of, positive_int, positive_number, require, room
+from vmtl_core._settings import KeepsSettings
 
 Schedule = Callable[[int], float]
 
@@ -93,7 +95,7 @@ def tempered_log_softmax(scores: Tensor, temperature: float) -> Tensor:
     return torch.log_softmax(scaled, -1)
 
 
-class GumbelSoftmaxMixing(nn.Module):
+class GumbelSoftmaxMixing(KeepsSettings):
     """Learnable mixing weights of every task's prior over the other tasks.
 
     `alpha[t, k]` is the weight of source k in the prior of receiver t. The diagonal is excluded
@@ -132,11 +134,12 @@ class GumbelSoftmaxMixing(nn.Module):
         one_of("base", base, (True, False))
         inside = isinstance(base_weight, int | float) and 0 < base_weight < 1
         require(inside, f"`base_weight` must be a number in (0, 1); got {base_weight!r}")
-        self.tasks, self.base = tasks, bool(base)
+        self.tasks, self.base, self.base_weight = tasks, bool(base), float(base_weight)
         if neighbours is not None:
             positive_int("neighbours", neighbours, least=0 if base else 1)
             neighbours = None if neighbours >= tasks - 1 else neighbours
         sources = tasks if neighbours is None else neighbours
+        room("`tasks` (see `neighbours`)", tasks, sources + base)
         logits = torch.zeros(tasks, sources + base)
         if base:
             each = (1 - base_weight) / (tasks - 1)
@@ -153,6 +156,10 @@ class GumbelSoftmaxMixing(nn.Module):
         if neighbours is not None:
             ring = (torch.arange(tasks)[:, None] + torch.arange(1, neighbours + 1)) % tasks
         self.register_buffer("index", ring)
+
+    def settings(self) -> dict[str, Any]:
+        """What `state_dict` carries beside the parameters."""
+        return {"base": self.base, "base_weight": self.base_weight if self.base else None}
 
     def columns(self) -> Tensor | None:
         """Which component each entry of a row is of, (T, K), the base as T; None where all are."""
@@ -192,6 +199,7 @@ class GumbelSoftmaxMixing(nn.Module):
         temperature goes to 0; a higher temperature pulls it towards equal weights.
         """
         positive_int("samples", samples)
+        room("`samples`", samples, *self.logits.shape)
         logits = self.masked_logits().expand(samples, -1, -1)
         return gumbel_softmax(logits, temperature, generator).mean(0)
 
@@ -271,7 +279,10 @@ def _constant(value: float, step: int) -> float:
 
 def _done(step: int, steps: int) -> float:
     """How much of a decay is done at a step, 0...1."""
-    return min(max(number("step", step) / steps, 0.0), 1.0)
+    found = number("step", step)
+    if found != found:  # no `require`: under torch.compile a number may have no text
+        raise ValueError("`step` must be a number; got NaN")
+    return min(max(found / steps, 0.0), 1.0)
 
 
 def _linear(start: float, end: float, steps: int, step: int) -> float:

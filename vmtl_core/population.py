@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from vmtl_core.evidence import Gaussians, Updated, log_diagonal, log_normal, times, update
+from vmtl_core.evidence import Gaussians, Updated, log_diagonal, log_normal, update
 from vmtl_core.likelihoods import TASK_NOISE_SD
-from vmtl_core.priors import FEW, MEAN_SD, START_SD
+from vmtl_core.priors import FEW, MEAN_SD
 from vmtl_core.quasi_newton import maximise
 from vmtl_core.sites import Site, Table
 
@@ -271,6 +271,3 @@ class Expansion:
 def _start(population: Population, log_sd: Tensor, tasks: int) -> Tensor:
     root = population.root(log_sd)
     return (root @ root.mT).expand(tasks, *root.shape)
-
-
-__all__ = ["START_SD", "Noise", "Own", "Population", "fit_own", "log_diagonal", "times"]

@@ -16,6 +16,7 @@ from vmtl_core._checks import (
     positive_int,
     positive_scale,
     require,
+    room,
     sizes,
     table,
 )
@@ -67,20 +68,24 @@ class GaussianWeights(nn.Module):
         one_of("covariance", covariance, (None, "diagonal", "full"))
         self.event_shape = sizes("event_shape", event_shape)
         if covariance is None:
-            rows = self.event_shape[0] if len(self.event_shape) in (1, 2) else math.inf
-            numbers = tasks * rows * math.prod(self.event_shape)
-            small = rows <= FULL_ROWS and numbers <= FULL_NUMBERS
+            most = self.event_shape[0] if len(self.event_shape) in (1, 2) else math.inf
+            numbers = tasks * most * math.prod(self.event_shape)
+            small = most <= FULL_ROWS and numbers <= FULL_NUMBERS
             covariance = "full" if small else "diagonal"
-        self.loc = nn.Parameter(torch.zeros(tasks, *self.event_shape))
-        self.log_scale = nn.Parameter(torch.full_like(self.loc, math.log(initial_scale)))
-        self.below: nn.Parameter | None = None
-        if covariance == "full":
+        room("`tasks` and `event_shape`", tasks, *self.event_shape)
+        full = covariance == "full"
+        if full:
             require(
                 len(self.event_shape) in (1, 2),
                 "`covariance='full'` needs an `event_shape` of one or two dimensions, (D,) or "
                 f"(D, P); got {self.event_shape}",
             )
             rows, columns = self.event_shape[0], math.prod(self.event_shape[1:])
+            room("`tasks` and `event_shape`, squared,", tasks, columns, rows, rows)
+        self.loc = nn.Parameter(torch.zeros(tasks, *self.event_shape))
+        self.log_scale = nn.Parameter(torch.full_like(self.loc, math.log(initial_scale)))
+        self.below: nn.Parameter | None = None
+        if full:
             self.below = nn.Parameter(torch.zeros(tasks, columns, rows, rows))
 
     def forward(self) -> Distribution:
@@ -128,6 +133,8 @@ class GaussianEncoder(nn.Module):
         positive_scale("initial_scale", initial_scale)
         self.tasks, self.latent_features = tasks, latent_features
         widths = [in_features, *sizes("hidden", hidden), 2 * latent_features]
+        for a, b in pairwise(widths):
+            room("`tasks`, `in_features`, `hidden` and `latent_features`", tasks, a, b)
         first = [nn.Linear(a, b) for a, b in pairwise(widths)]
         self.matrices = nn.ParameterList(one.weight.detach().T.repeat(tasks, 1, 1) for one in first)
         self.biases = nn.ParameterList(one.bias.detach().repeat(tasks, 1, 1) for one in first)
@@ -232,6 +239,7 @@ class AmortizedWeights(nn.Module):
         widths = [self.class_means.shape[-1], *sizes("hidden", hidden), 2 * latent_features]
         layers: list[nn.Module] = []
         for a, b in pairwise(widths):
+            room("`hidden` and `latent_features`", a, b)
             layers += [nn.Linear(a, b), nn.ReLU()]
         last = layers[-2]
         assert isinstance(last, nn.Linear)
@@ -258,6 +266,7 @@ def class_means(x: Tensor, y: Tensor, task: Tensor, tasks: int, classes: int) ->
     require(inside, f"`y` must hold class labels 0...{classes - 1}; got {y.unique().tolist()[:10]}")
     features = x.reshape(len(x), -1)
     cell = task * classes + labels
+    room("`tasks` and `classes`", tasks, classes, features.shape[1])
     sums = features.new_zeros(tasks * classes, features.shape[1]).index_add(0, cell, features)
     counts = rows_per_task(cell, tasks * classes).to(x.dtype)
     sums, counts = sums.view(tasks, classes, -1), counts.view(tasks, classes, 1)

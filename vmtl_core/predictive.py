@@ -3,7 +3,7 @@
 import torch
 from torch import Generator, Tensor
 
-from vmtl_core._checks import long_format, positive_int, require, table
+from vmtl_core._checks import long_format, positive_int, require, room, table
 from vmtl_core._modes import evaluating
 from vmtl_core._random import seeded
 from vmtl_core.answers import Predictive, Uncertainty
@@ -88,6 +88,8 @@ def predictive(
     """
     positive_int("weight_samples", weight_samples)
     positive_int("latent_samples", latent_samples)
+    room("`weight_samples`", weight_samples, model.tasks + 1, *model.q_weights().event_shape)
+    room("`weight_samples` and `latent_samples`", weight_samples, latent_samples)
     task = _checked(model, x, task)
     with seeded(generator), evaluating(model.posteriors):
         return Questions(model, as_rows(x), task, weight_samples, latent_samples).answer()

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
@@ -19,13 +20,17 @@ from vmtl_core._checks import (
     one_of,
     positive_scale,
     require,
+    room,
     sizes,
 )
+from vmtl_core._settings import KeepsSettings, described
 from vmtl_core.distributions import (
+    Concatenated,
     can_rebuild,
     concatenate,
     detach,
     example,
+    expanded,
     gaussian,
     map_parameters,
     relax,
@@ -49,7 +54,7 @@ def mixture_prior(components: Distribution, log_weights: Tensor) -> MixtureSameF
     Equation (2.4): $p(w_t) = \sum_k \alpha_{tk}\, p_k(w_t)$.
 
     Args:
-        components: p_k, batch shape (K,).
+        components: p_k, batch shape (K,); or (A, K), those of each receiver.
         log_weights: log alpha, shape (A, K); `-inf` leaves a component out exactly.
 
     Returns:
@@ -66,8 +71,9 @@ def mixture_prior(components: Distribution, log_weights: Tensor) -> MixtureSameF
     is_distribution("components", components)
     check_log_weights(log_weights)
     count = components.batch_shape
+    shared = len(count) == 1 and log_weights.ndim >= 1 and log_weights.shape[-1] == count[0]
     require(
-        len(count) == 1 and log_weights.ndim >= 1 and log_weights.shape[-1] == count[0],
+        shared or (len(count) > 1 and log_weights.shape == count),
         f"`log_weights` must have one column for each component, (A, K); got "
         f"{tuple(log_weights.shape)} for components of batch shape {tuple(count)}",
     )
@@ -75,7 +81,7 @@ def mixture_prior(components: Distribution, log_weights: Tensor) -> MixtureSameF
     return MixtureSameFamily(mixing, components.expand(log_weights.shape), validate_args=False)
 
 
-class BasePrior(nn.Module):
+class BasePrior(KeepsSettings):
     """p_0(w), an anchor that belongs to no task.
 
     Args:
@@ -102,10 +108,15 @@ class BasePrior(nn.Module):
             )
             return
         one_of("base_prior", kind, BASE_PRIORS)
+        room("`event_shape`", *self.event_shape)
         flat, learned = torch.zeros(torch.Size(event_shape).numel()), kind == "learned"
         log_scale = torch.full_like(flat, math.log(START_SD)) if learned else flat.clone()
         self.loc = nn.Parameter(flat, requires_grad=learned)
         self.log_scale = nn.Parameter(log_scale, requires_grad=learned)
+
+    def settings(self) -> dict[str, Any]:
+        """What `state_dict` carries beside the parameters."""
+        return {"base_prior": described(self.given)}
 
     def forward(self) -> Distribution:
         """Batch shape (1,)."""
@@ -141,7 +152,7 @@ class BasePrior(nn.Module):
         return log_normal_density(self.loc, MEAN_SD) + log_sd.sum()
 
 
-class WeightsPrior(nn.Module):
+class WeightsPrior(KeepsSettings):
     r"""p(w_t|D_{-t}) for all tasks: mixing weights, base prior and transfer width.
 
     Equation (2.4):
@@ -172,7 +183,8 @@ class WeightsPrior(nn.Module):
         neighbours: int | None = None,
     ):
         super().__init__()
-        self.own_sources = own_sources
+        self.event_shape = sizes("event_shape", event_shape)
+        self.own_sources, self.transfer = own_sources, transfer
         self.base = None if base_prior is None else BasePrior(base_prior, event_shape)
         self.own_units = Units()
         with_base = self.base is not None
@@ -187,11 +199,23 @@ class WeightsPrior(nn.Module):
                 "`transfer='stationary'` needs a `base_prior`; got base_prior=None: "
                 "set `transfer='learned'` or None",
             )
+            room("`event_shape`", *self.event_shape)
             start = STATIONARY_WIDTH if self.stationary else START_WIDTH
             self.log_width = nn.Parameter(torch.full(tuple(event_shape), math.log(start)))
         elif transfer is not None:
             width = torch.tensor(math.log(positive_scale("transfer", transfer)))
             self.log_width = nn.Parameter(width, requires_grad=False)
+
+    def settings(self) -> dict[str, Any]:
+        """What `state_dict` carries beside the parameters."""
+        mixing, base = self.mixing, None if self.base is None else self.base.given
+        return {
+            "base_prior": described(base),
+            "transfer": self.transfer
+            if isinstance(self.transfer, str | None)
+            else float(self.transfer),
+            "neighbours": None if mixing.index is None else mixing.index.shape[1],
+        }
 
     @property
     def units(self) -> Units:
@@ -208,6 +232,11 @@ class WeightsPrior(nn.Module):
         require(
             found == wanted, f"`sources` must have batch shape {wanted}, one a task; got {found}"
         )
+        event = tuple(sources.event_shape)
+        require(
+            event == self.event_shape,
+            f"`sources` must have event shape {self.event_shape}; got {event}",
+        )
         units, width, base = self.units, self.width(), None
         if self.base is not None:
             fixed = self.own_sources and self.base.given == "learned"
@@ -222,7 +251,14 @@ class WeightsPrior(nn.Module):
                 sources = relax(sources, base, width) if stationary else widen(sources, width)  # type: ignore[arg-type]
         every = units.to_data(sources if base is None else concatenate([sources, base]))
         rows = self.mixing.columns()
-        return every if rows is None else map_parameters(every, lambda t: t[rows])
+        if rows is None:
+            return every
+        if isinstance(every, Concatenated):  # two families: each by itself
+            anchor = expanded(every.parts[1], torch.Size((self.mixing.tasks, 1)))
+            if rows.shape[1] == 1:
+                return anchor
+            return concatenate([map_parameters(every.parts[0], lambda t: t[rows[:, :-1]]), anchor])
+        return map_parameters(every, lambda t: t[rows])
 
     def anchor(self, event_shape: Sequence[int]) -> Distribution:
         """What own-data posteriors are fitted under: p_0, or N(0, I) in standard units; (1,)."""

@@ -1,4 +1,4 @@
-"""Deterministic maximisation of a few numbers: torch's L-BFGS behind one call."""
+"""Deterministic maximisation of a few numbers by torch's L-BFGS, and the curvature at a maximum."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+
+REFUSED = 1e6
+"""How much worse, in nats, a point counts at which the objective can't be computed."""
 
 
 def maximise(
@@ -50,7 +53,18 @@ def maximise(
         loss.backward(inputs=list(parameters))
         return value
 
-    optimiser.step(closure)
+    def guarded() -> float:
+        try:
+            return closure()
+        except torch.linalg.LinAlgError:  # a step so long that a matrix is singular in float64
+            if lowest == torch.inf:
+                raise
+            optimiser.zero_grad()
+            for p in parameters:
+                p.grad = torch.zeros_like(p)
+            return lowest + REFUSED
+
+    optimiser.step(guarded)
     with torch.no_grad():
         for p, found in zip(parameters, best, strict=True):
             p.requires_grad_(False)
@@ -58,3 +72,33 @@ def maximise(
     done = optimiser.state[parameters[0]]
     limit = optimiser.param_groups[0]["max_eval"]
     return -lowest, done["n_iter"] < iterations and done["func_evals"] < limit
+
+
+def curvature(gradients: Callable[[Tensor], Tensor], at: Tensor, step: float = 1e-3) -> Tensor:
+    """Minus the second derivative of a function, symmetric, by central differences of gradients, (n, n).
+
+    Args:
+        gradients: at S points (S, n), as (S, n).
+        at: where, (n,).
+        step: of the differences.
+    """
+    shifts = step * torch.eye(len(at), dtype=at.dtype, device=at.device)
+    with torch.enable_grad():
+        above, below = gradients(torch.cat([at + shifts, at - shifts])).chunk(2)
+    found = -(above - below) / (2 * step)
+    return 0.5 * (found + found.mT)
+
+
+def one_by_one(
+    objective: Callable[[Tensor], Tensor], shape: torch.Size
+) -> Callable[[Tensor], Tensor]:
+    """Gradients of a scalar function of a tensor of that shape, for `curvature`."""
+
+    def gradients(points: Tensor) -> Tensor:
+        found = []
+        for point in points:
+            here = point.detach().view(shape).requires_grad_(True)
+            found.append(torch.autograd.grad(objective(here), here)[0].flatten())
+        return torch.stack(found)
+
+    return gradients

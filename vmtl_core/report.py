@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from vmtl_core.history import Interval, UnitsWarning
+from vmtl_core.bundle import as_rows
+from vmtl_core.expectations import has_expectation
+from vmtl_core.history import IdentificationWarning, Interval, UnitsWarning
 from vmtl_core.likelihoods import LinearGaussian
+from vmtl_core.units import MANY_INPUTS, design, unidentified
 
 if TYPE_CHECKING:
     from vmtl_core.averaging import Averaged
@@ -90,6 +93,33 @@ def warn_of_units(model: MultiTaskELBO, x: Tensor, y: Tensor, coordinate: bool) 
             f"{reason} depends on the units of the table, and {', '.join(wrong[:8])} "
             f"{'is' if len(wrong) == 1 else 'are'} far from mean 0 and sd 1: standardise first",
             UnitsWarning,
+            stacklevel=3,
+        )
+
+
+def warn_of_unidentified(model: MultiTaskELBO, x: Tensor) -> None:
+    """Warn, by name, of columns of which the rows say nothing that others don't say.
+
+    Not beyond 50 inputs, pixels as a rule, of which some are always off.
+    """
+    likelihood = model.posteriors.likelihood
+    if not model.latents_are_inputs or not has_expectation(likelihood):
+        return
+    x = as_rows(x)
+    shape = model.posteriors.q_weights().event_shape
+    if x.ndim != 2 or x.shape[1] > MANY_INPUTS:
+        return
+    rounding = 4 * torch.finfo(x.dtype).eps if x.is_floating_point() else 1e-12
+    found = unidentified(design(x, shape[0] if shape else 1), max(rounding, 1e-12))
+    if found:
+        named = [
+            f"{f'column {d} of `x`' if d < x.shape[1] else 'the intercept'} ({why})"
+            for d, why in found.items()
+        ]
+        warnings.warn(
+            f"the table doesn't tell the weight of {', '.join(named[:8])} from that of others: it "
+            "stays where the prior puts it; leave such a column out",
+            IdentificationWarning,
             stacklevel=3,
         )
 

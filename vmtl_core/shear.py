@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from vmtl_core.population import Own
-from vmtl_core.sites import Site, Table
-from vmtl_core.tilted import Climbed, climb_evidence, evidence, tilted, unit_lower
+from vmtl_core.quasi_newton import curvature, one_by_one
+from vmtl_core.sites import Table
+from vmtl_core.tilted import climb_evidence, evidence, tilted, unit_lower
 
 TASKS_EACH = 8
 """Correlations are tried where there are so many tasks for each of them."""
@@ -40,27 +41,11 @@ def shear(table: Table, own: Own, tolerance: float) -> Tensor | None:
     own = tilted(table, own, tolerance)
     found, other, reached = climb_evidence(table, own, True, tolerance)
     gain = table.tasks * (reached - own.objective)
-    log_det = torch.linalg.slogdet(_curvature(table, own, found, other)).logabsdet
+
+    def value(slopes: Tensor) -> Tensor:
+        return table.tasks * evidence(table, own, found._replace(slopes=slopes), other)
+
+    bend = curvature(one_by_one(value, found.slopes.shape), found.slopes.flatten())
+    log_det = torch.linalg.slogdet(bend).logabsdet
     gain = gain - 0.5 * float(log_det) + 0.5 * count * math.log(2 * math.pi)
     return unit_lower(found.slopes, found.log_sd) if gain > 0 else None
-
-
-def _curvature(
-    table: Table, own: Own, found: Climbed, other: Site | None, step: float = 1e-3
-) -> Tensor:
-    """Minus the second derivative in the slopes, (n, n), by differences of gradients."""
-    ends = []
-    for sign in (step, -step):
-        gradients = []
-        for i in range(found.slopes.numel()):
-            moved = found.slopes.flatten().clone()
-            moved[i] += sign
-            at = moved.view(found.slopes.shape).requires_grad_(True)
-            with torch.enable_grad():
-                (gradient,) = torch.autograd.grad(
-                    evidence(table, own, found._replace(slopes=at), other), at
-                )
-            gradients.append(gradient.flatten())
-        ends.append(torch.stack(gradients))
-    curvature = -table.tasks * (ends[0] - ends[1]) / (2 * step)
-    return 0.5 * (curvature + curvature.mT)

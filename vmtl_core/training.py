@@ -16,8 +16,10 @@ from tqdm import tqdm
 from vmtl_core import _checks
 from vmtl_core._checks import one_of, positive_finite, positive_int, require
 from vmtl_core._random import forked
-from vmtl_core.adam import FIRST_RATE, LAST_SHARE, Batches, fit_adam, step_seed, whole_steps
+from vmtl_core._settings import compare
+from vmtl_core.adam import FIRST_RATE, LAST_SHARE, fit_adam, step_seed, whole_steps
 from vmtl_core.averaging import average
+from vmtl_core.batches import StratifiedBatches
 from vmtl_core.closed_form import (
     Setting,
     begin,
@@ -35,6 +37,7 @@ from vmtl_core.elbo import MultiTaskELBO
 from vmtl_core.history import (
     ConvergenceWarning,
     History,
+    IdentificationWarning,
     Interval,
     NonFiniteError,
     UnitsWarning,
@@ -43,13 +46,13 @@ from vmtl_core.history import (
     thin_record,
 )
 from vmtl_core.mixing import Schedule, constant, cosine_decay
-from vmtl_core.report import intervals, warn_of_units
+from vmtl_core.report import intervals, warn_of_unidentified, warn_of_units
 from vmtl_core.units import MANY_INPUTS
 
 __all__ = [
-    "Batches",
     "ConvergenceWarning",
     "History",
+    "IdentificationWarning",
     "Interval",
     "NonFiniteError",
     "UnitsWarning",
@@ -95,8 +98,10 @@ def fit(
         lr: Adam's rate: a number that stays, or a schedule step -> lr; None for one that falls from
             0.03 to 0.0003 along a cosine over `steps`.
         batch_size: rows in a batch of Adam's; None for all. Batches are stratified: every task is in
-            every batch, in proportion to its size, so that the scaling N_t / B_t is unbiased.
-        seed: of everything random; same seed, same numbers. Step s draws from (seed, s) alone.
+            every batch, in proportion to its size, see `StratifiedBatches`.
+        seed: of everything random; same seed, same numbers. Step s draws from (seed, s) alone. Fits
+            in several threads take turns with their steps, for they share torch's random stream;
+            other code that draws from it meanwhile, in a thread of its own, changes their numbers.
         progress: whether to show a bar.
         record: about how often alpha and beta are recorded.
         resume: the History of an earlier, shorter fit of this model; it is continued, and gives
@@ -123,6 +128,8 @@ def fit(
         ConvergenceWarning: it stopped before the objective had settled.
         UnitsWarning: by Adam, or under a base prior in units of w, a column is far from mean 0 and
             sd 1.
+        IdentificationWarning: up to 50 inputs, a column is 0 in every row, constant beside another
+            or an intercept, or a linear combination of others.
 
     Example:
         >>> import vmtl_core as vmtl
@@ -154,12 +161,14 @@ def fit(
     if resume is None:
         _afresh(model)
     task = _check_data(model, x, y, task, seed)
-    Batches(task, model.task_sizes, batch_size)
+    if batch_size is not None:
+        StratifiedBatches(task, batch_size)
     coordinate = _choose(model, x, method, batch_size, resume)
     if resume is not None:
         _same_model(model, resume)
     history = History() if resume is None else resume
     history.method = "coordinate" if coordinate else "adam"
+    history.settings = model.settings()
     found = None
     if coordinate:
         check_spread(model, x, y, task)
@@ -168,6 +177,7 @@ def fit(
         found = make(history.optimizer.get("coordinate", {}).get("lower"))
         _set_units(model, found)
     warn_of_units(model, x, y, coordinate)
+    warn_of_unidentified(model, x)
     try:
         if coordinate:
             assert found is not None
@@ -238,7 +248,12 @@ def _shapes(model: MultiTaskELBO) -> list[tuple[int, ...]]:
 
 
 def _same_model(model: MultiTaskELBO, resume: History) -> None:
-    """Raise unless a closed-form fit's history is of such a model; Adam looks at its own state."""
+    """Raise unless the history is of a model of these settings and, in closed form, shapes.
+
+    Adam looks at its own state.
+    """
+    hint = "`resume` must be the History of an earlier fit of this model"
+    compare(resume.settings, model.settings(), "`resume`", hint)
     here = _shapes(model)
     there = resume.optimizer.get("parameters", here)
     differ = sum(tuple(a) != b for a, b in zip(there, here, strict=False))

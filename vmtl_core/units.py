@@ -101,6 +101,29 @@ def triangular(factor: Tensor) -> Tensor:
     return lower * lower.diagonal(dim1=-2, dim2=-1).sgn().unsqueeze(-2)
 
 
+def unidentified(x: Tensor, rounding: float) -> dict[int, str]:
+    """Columns of a design whose weights its rows can't tell apart, and why; float64, (N, D).
+
+    Args:
+        x: the design.
+        rounding: what is left of a column, relative to it, counts as nothing.
+    """
+    varies = x.amax(0) > x.amin(0)
+    constant = (~varies & (x[0] != 0)).nonzero().flatten().tolist()
+    found = dict.fromkeys((~varies & (x[0] == 0)).nonzero().flatten().tolist(), "0 in every row")
+    found |= {d: "constant, as another" for d in constant if len(constant) > 1}
+    basis = torch.full_like(x[:, :1], len(x) ** -0.5) if constant else x[:, :0]
+    enough = len(x) > x.shape[1]  # with fewer rows some always are
+    for d in varies.nonzero().flatten().tolist() if enough else ():
+        rest = x[:, d] - basis @ (basis.mT @ x[:, d])
+        rest = rest - basis @ (basis.mT @ rest)
+        if rest.norm() <= rounding * x[:, d].norm():
+            found[d] = "a combination of others"
+        else:
+            basis = torch.cat([basis, (rest / rest.norm()).unsqueeze(1)], 1)
+    return dict(sorted(found.items()))
+
+
 class Measured(NamedTuple):
     """What `measure` found."""
 

@@ -75,6 +75,7 @@ METHODS: dict[str, Callable[[list[int], int], vmtl.MultiTaskELBO]] = {
 }
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(("between_sd", "least"), [(0.15, (0.3, 0.2)), (0.5, (0.15, 0.07))])
 def test_default_against_single_task(between_sd: float, least: tuple[float, float]) -> None:
     """(5.4) better by more where tasks are alike (sd 0.15) than where they differ (0.5).

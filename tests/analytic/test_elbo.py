@@ -21,7 +21,6 @@ from torch.distributions import (
 import vmtl_core as vmtl
 from tests.stats import assert_mean, assert_spread
 from vmtl_core import likelihoods
-from vmtl_core.training import Batches
 
 SIZES = [3, 4, 2]
 TASK = torch.tensor([0, 1, 1, 2, 0, 1, 0, 2, 1])
@@ -271,7 +270,8 @@ def test_absent_task_has_its_kl_of_the_weights_only() -> None:
     x, y, task = table()
     model = a_model(latents=scattered_encoder())
     present = task != 1
-    whole, part = model(x, y, task), model(x[present], y[present], task[present])
+    with pytest.warns(vmtl.BatchWarning, match=r"leaves out 1 of 3 tasks, the first \[1\]"):
+        whole, part = model(x, y, task), model(x[present], y[present], task[present])
     assert part.log_likelihood[1] == 0
     assert part.kl_latents[1] == 0
     assert whole.log_likelihood[1] != 0
@@ -329,7 +329,7 @@ def test_scale_of_a_batch() -> None:
     model, rows = a_model(scattered_weights(scale=1e-9)), torch.tensor([0, 1, 2])
     each = gaussian_log_likelihood(model.q_weights(), x[rows], y[rows], task[rows])
     wanted = torch.stack([3 * each[0], 2 * (each[1] + each[2]), torch.tensor(0.0)])
-    found = model(x[rows], y[rows], task[rows]).log_likelihood
+    found = model.eval()(x[rows], y[rows], task[rows]).log_likelihood
     torch.testing.assert_close(found, wanted)
 
 
@@ -337,11 +337,10 @@ def test_batches_of_fit_are_stratified() -> None:
     """(5.3) every batch of `fit` holds its share of every task, and every row equally often."""
     sizes = torch.tensor([6, 4, 2])
     task = torch.arange(3).repeat_interleave(sizes)[torch.randperm(12)]
-    batches = Batches(task, sizes, 6)
+    batches = vmtl.StratifiedBatches(task, 6)
     drawn = torch.zeros(2000, 12)
     for row in drawn:
         picked = batches.draw()
-        assert isinstance(picked, Tensor)
         assert torch.bincount(task[picked], minlength=3).tolist() == [3, 2, 1]
         assert len(picked.unique()) == 6
         row[picked] = 1
@@ -366,7 +365,7 @@ def test_heterogeneous_tasks_equal_separate_computations() -> None:
     wanted = sums(each[task, torch.arange(9)], task)
     torch.testing.assert_close(model(x, y, task).log_likelihood, wanted)
     only = task != 0
-    found = model(x[only], y[only], task[only]).log_likelihood
+    found = model.eval()(x[only], y[only], task[only]).log_likelihood
     torch.testing.assert_close(found, torch.where(torch.arange(3) == 0, 0.0, wanted))
 
 
@@ -411,6 +410,8 @@ def test_relabelling_the_tasks_permutes_everything(sources: str) -> None:
     columns = torch.cat([old, torch.tensor([3])])
     state = {}
     for name, value in one.state_dict().items():
+        if name == "_extra_state":
+            continue  # the sizes of the tasks as they were
         if "mixing.logits" in name:
             value = value[old][:, columns]
         elif name.startswith(

@@ -8,19 +8,27 @@ from vmtl_core.lab.experiments import accuracy, echo_schools
 from vmtl_core.lab.scores import paired_difference
 
 SPLITS = 10
+SCORES = ("error", "log_score", "calibration")
 ABLATIONS = {"VMTL, diagonal", "VMTL, transfer width"}
+# Nothing is drawn in these but the split: what the code gives is the row, but for rounding.
 SPOT_CHECKS = [
     ("schools", "hierarchical", 4),
     ("rail choices", "VMTL, default", 6),
     ("linked tasks", "VMTL, default", 2),
-    ("clusters, sd 0.15", "VMTL, weighted sum", 7),
-    ("opposites", "VMTL, convex", 0),
     ("chem97", "pooled", 1),
     ("inverted digits", "shared trunk", 3),
-    ("rotated digits", "VMTL, default", 5),
-    ("opposites", "VMTL, diagonal", 6),
     ("clusters, sd 0.5", "VMTL, transfer width", 3),
 ]
+# A label or the end of an interval may fall on the other side.
+CLOSE = {"error": 5e-4, "log_score": 1e-4, "calibration": 5e-4}
+# Many steps of Adam: rounding grows along the way.
+TRAINED = [
+    ("clusters, sd 0.15", "VMTL, weighted sum", 7),
+    ("opposites", "VMTL, convex", 0),
+    ("rotated digits", "VMTL, default", 5),
+    ("opposites", "VMTL, diagonal", 6),
+]
+WIDE = {"error": 0.01, "log_score": 0.02, "calibration": 0.02}
 
 
 @pytest.fixture(scope="module")
@@ -75,15 +83,30 @@ def test_default_is_ahead_of_learning_alone_on_clusters(table: pd.DataFrame, nam
     assert inside["hierarchical"] < 0.82
 
 
+def check_row(
+    table: pd.DataFrame, name: str, method: str, seed: int, most: dict[str, float]
+) -> None:
+    """Run a row again and compare it with the stored one."""
+    torch.set_default_dtype(torch.float32)
+    chosen = (table["set"] == name) & (table["method"] == method) & (table["seed"] == seed)
+    stored, again = table[chosen].iloc[0], accuracy.run(name, method, seed)
+    for score in SCORES:
+        assert again[score] == pytest.approx(stored[score], abs=most[score]), score
+
+
 @pytest.mark.parametrize(("name", "method", "seed"), SPOT_CHECKS)
 def test_a_stored_row_can_be_repeated(
     table: pd.DataFrame, name: str, method: str, seed: int
 ) -> None:
-    torch.set_default_dtype(torch.float32)
-    chosen = (table["set"] == name) & (table["method"] == method) & (table["seed"] == seed)
-    stored, again = table[chosen].iloc[0], accuracy.run(name, method, seed)
-    for score, most in {"error": 0.01, "log_score": 0.02, "calibration": 0.02}.items():
-        assert again[score] == pytest.approx(stored[score], abs=most), score
+    check_row(table, name, method, seed, CLOSE)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(("name", "method", "seed"), TRAINED)
+def test_a_trained_row_can_be_repeated(
+    table: pd.DataFrame, name: str, method: str, seed: int
+) -> None:
+    check_row(table, name, method, seed, WIDE)
 
 
 def test_against_best_compares_the_same_splits() -> None:
@@ -100,10 +123,13 @@ def test_against_best_compares_the_same_splits() -> None:
     assert list(found["splits"]) == [3, 3]
 
 
+def test_the_echo_on_the_schools_is_complete() -> None:
+    assert echo_schools.results().groupby("variant").size().eq(5).all()
+
+
+@pytest.mark.nightly
 def test_the_echo_on_the_schools_can_be_repeated() -> None:
-    """One variant of each source at least is there for five splits; one row is run again."""
     stored = echo_schools.results()
-    assert stored.groupby("variant").size().eq(5).all()
     torch.set_default_dtype(torch.float32)
     again = echo_schools.compare([1], ["joint, convex"]).iloc[0]
     row = stored[(stored["variant"] == "joint, convex") & (stored["seed"] == 1)].iloc[0]

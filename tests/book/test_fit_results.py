@@ -69,8 +69,8 @@ def test_a_stored_row_can_be_repeated(
     torch.set_default_dtype(torch.float32)
     chosen = (table["set"] == name) & (table["method"] == method) & (table["seed"] == seed)
     stored, again = table[chosen].iloc[0], run(name, method, seed)
-    for score in SCORES:
-        assert again[score] == pytest.approx(stored[score], abs=2e-3), score
+    for score, most in {"error": 5e-4, "log_score": 1e-4, "calibration": 5e-4}.items():
+        assert again[score] == pytest.approx(stored[score], abs=most), score
 
 
 @pytest.mark.parametrize("package", ["gpboost", "numpyro"])

@@ -8,8 +8,6 @@ from vmtl_core.lab.experiments import rail as comparison
 from vmtl_core.lab.plots import chapter_09 as plots
 from vmtl_core.lab.scores import paired_difference
 
-COLUMNS = ["accuracy", "log_score", "calibration"]
-
 
 def stored(method: str, n: int, score: str = "log_score") -> torch.Tensor:
     table = comparison.results()
@@ -27,16 +25,20 @@ def test_stored_results_are_complete() -> None:
 
 @pytest.mark.parametrize(
     "methods",
-    [("single", "pooled", "mixed logit", "mixed logit, log-normal price"), ("log-normal price",)],
+    [
+        ("single", "pooled", "mixed logit", "mixed logit, log-normal price"),
+        pytest.param(("log-normal price",), marks=pytest.mark.nightly),
+    ],
     ids=["baselines", "ours"],
 )
 def test_stored_results_are_what_the_code_gives(methods: tuple[str, ...]) -> None:
     key = ["n", "seed", "method"]
     again = comparison.compare(5, 3, methods).set_index(key)
     wanted = comparison.results().set_index(key).loc[again.index]
-    tolerance = 0.002 if len(methods) > 1 else 0.02
     assert len(again) == len(methods)
-    assert (again[COLUMNS] - wanted[COLUMNS]).abs().max().max() < tolerance
+    # a choice may fall on the other side
+    for score, most in {"accuracy": 5e-4, "log_score": 1e-4, "calibration": 5e-4}.items():
+        assert (again[score] - wanted[score]).abs().max() < most, score
 
 
 @pytest.mark.parametrize("n", [5, 10])

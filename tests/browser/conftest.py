@@ -6,25 +6,18 @@ book and ends with a slash.
 """
 
 import functools
-import http.server
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, sync_playwright
 
-from tests.browser.static_page import (
-    QuietHandler,
-    serve,
-    start,
-    stored,
-    watched,
-    write_page,
-)
+from tests.browser.explorers import Explorer
+from tests.browser.static_page import serving, start, stored, watched, write_page
 from tests.conftest import ROOT, chromium, continuous_integration
-from vmtl_core.lab.widgets._base import Widget
 
+Made = tuple[list[Any], Path]
 BUILT = ROOT / "_build" / "html"
 ARGUMENTS = [
     "--headless",
@@ -44,7 +37,7 @@ def unavailable(reason: str) -> None:
     pytest.skip(reason)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def built_book() -> Path:
     """Folder of the built book."""
     if not (BUILT / "index.html").exists():
@@ -52,21 +45,26 @@ def built_book() -> Path:
     return BUILT
 
 
-@pytest.fixture(scope="module")
-def base_url(built_book: Path) -> Iterator[str]:
-    """Address of the built book, served on a free port of this machine; ends with a slash."""
-    handler = functools.partial(QuietHandler, directory=built_book)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
+@pytest.fixture(scope="session")
+def serve() -> Iterator[Callable[[Path], str]]:
+    """A function that serves a folder and gives its address; one server for all tests."""
+    with serving() as function:
+        yield function
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
+def base_url(built_book: Path, serve: Callable[[Path], str]) -> str:
+    """Address of the built book; ends with a slash."""
+    return serve(built_book)
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Headless Chromium. Of module scope: playwright's event loop must end before nbval's begins."""
+    """Headless Chromium, one for all tests of a process.
+
+    Playwright's event loop runs as long as it does: whatever starts a loop of its own, as nbval
+    does to execute a chapter, needs another process.
+    """
     executable = chromium()
     if executable is None:
         unavailable("no Chromium on this machine")
@@ -103,30 +101,42 @@ def page(browser: Browser, base_url: str, built_book: Path) -> Iterator[Page]:
     assert not errors, f"errors on the console: {errors}"
 
 
-# For a module that has a fixture `widgets` of its own: two widgets of the kind it tests.
+# For a module that has a fixture `explorer` of its own: the kind of widget that it tests.
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, widgets: list[Widget]) -> Path:
-    """Pages with two widgets, the first of them viewed twice."""
-    folder = tmp_path_factory.mktemp("site")
-    first, second = (widget.model_id for widget in widgets)
-    for theme in ("light", "dark"):
-        write_page(folder, [first, second, first], stored(widgets), theme)
-    return folder
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Explorer], Made]:
+    """Two widgets of a kind, and pages that show both, the first of them twice; made once."""
 
+    @functools.cache
+    def make(explorer: Explorer) -> Made:
+        widgets = explorer.make()
+        folder = tmp_path_factory.mktemp(explorer.name)
+        first, second = (widget.model_id for widget in widgets)
+        for theme in ("light", "dark"):
+            write_page(folder, [first, second, first], stored(widgets), theme)
+        return widgets, folder
 
-@pytest.fixture(params=["http", "file"])
-def views(request: pytest.FixtureRequest, browser: Browser, site: Path) -> Iterator[list[Locator]]:
-    with serve(site) as address:
-        base = address if request.param == "http" else site.as_uri() + "/"
-        with watched(browser, base) as (page, errors):
-            yield start(page, base + "page-light.html")
-            assert not errors
+    return make
 
 
 @pytest.fixture
-def view(browser: Browser, site: Path) -> Iterator[Locator]:
+def widgets(explorer: Explorer, made: Callable[[Explorer], Made]) -> list[Any]:
+    return made(explorer)[0]
+
+
+@pytest.fixture
+def site(explorer: Explorer, made: Callable[[Explorer], Made]) -> Path:
+    return made(explorer)[1]
+
+
+@pytest.fixture
+def views(browser: Browser, site: Path) -> Iterator[list[Locator]]:
     with watched(browser, site.as_uri()) as (page, errors):
-        yield start(page, site.as_uri() + "/page-light.html")[0]
+        yield start(page, site.as_uri() + "/page-light.html")
         assert not errors
+
+
+@pytest.fixture
+def view(views: list[Locator]) -> Locator:
+    return views[0]

@@ -1,11 +1,10 @@
 """Small static pages that hold stored widgets, as the built book does, a watched browser page, and
 what the tests of the widgets do on it."""
 
-import functools
 import http.server
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from ipywidgets.embed import embed_data
 from playwright.sync_api import Browser, Locator, Page
 
 from tests.conftest import ROOT
-from vmtl_core.lab.widgets import TemperatureExplorer
 
 Values = dict[str, Any]
 SETTLE = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
@@ -22,7 +20,6 @@ MOVE = """(input, to) => {
   input.value = to;
   input.dispatchEvent(new Event('input', {bubbles: true}));
 }"""
-LONG = [[0, 1.5, -1.0, 0.3], [1.0, 0, 0.2, 0.0], [0.4, 0.1, 0, 0.9]]
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
 PAGE = """<!DOCTYPE html><html lang="en" data-theme="{theme}"><head><meta charset="utf-8">
@@ -67,14 +64,36 @@ def write_page(
     return path
 
 
+class Folders(QuietHandler):
+    """Serves several folders, each under the name in `folders` that its addresses begin with."""
+
+    folders: dict[str, Path]
+
+    def translate_path(self, path: str) -> str:
+        name, _, rest = path.lstrip("/").partition("/")
+        self.directory = str(self.folders.get(name, "/nowhere"))
+        return super().translate_path("/" + rest)
+
+
 @contextmanager
-def serve(folder: Path) -> Iterator[str]:
-    """Address of `folder`, served on a free port of this machine; ends with a slash."""
-    handler = functools.partial(QuietHandler, directory=folder)
+def serving() -> Iterator[Callable[[Path], str]]:
+    """A function that serves a folder and gives its address, which ends with a slash.
+
+    On a free port of this machine, one for all folders.
+    """
+    folders: dict[str, Path] = {}
+    handler = type("Handler", (Folders,), {"folders": folders})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
+
+        def serve(folder: Path) -> str:
+            names = {path: name for name, path in folders.items()}
+            name = names.get(folder, str(len(folders)))
+            folders[name] = folder
+            return f"http://127.0.0.1:{server.server_port}/{name}/"
+
+        yield serve
         server.shutdown()
         thread.join()
 
@@ -102,21 +121,12 @@ def watched(browser: Browser, allowed: str, **settings: Any) -> Iterator[tuple[P
     assert not outside, f"the page asked for something outside: {outside}"
 
 
-def make_pair() -> list[TemperatureExplorer]:
-    """Four tasks (three sources: a triangle); three tasks and the base prior, in another order."""
-    first = TemperatureExplorer(tau=0.7)
-    second = TemperatureExplorer(
-        ["ash", "birch", "cedar"], LONG, base=True, tau=2.0, task=2, seed=9
-    )
-    return [first, second]
-
-
 def start(page: Page, url: str) -> list[Locator]:
     """Opens the page and brings every view to life; they wait until they come near the screen."""
     page.goto(url)
-    for i in range(page.locator(".static-widget").count()):
-        page.locator(".static-widget").nth(i).scroll_into_view_if_needed()
-        page.locator(".static-widget").nth(i).locator(".vmtl").wait_for()
+    for place in page.locator(".static-widget").all():
+        place.scroll_into_view_if_needed()
+        place.locator(".vmtl, [role='note']").first.wait_for()
     return page.locator(".vmtl").all()
 
 

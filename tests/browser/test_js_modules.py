@@ -9,7 +9,7 @@ import pytest
 import torch
 from playwright.sync_api import Browser
 
-from tests.browser.static_page import serve, watched
+from tests.browser.static_page import watched
 from vmtl_core.lab.widgets import _base
 from vmtl_core.lab.widgets._noise import gumbel, normal, uniforms
 
@@ -35,9 +35,10 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def call(browser: Browser, folder: Path) -> Iterator[Call]:
+def call(browser: Browser, folder: Path, serve: Callable[[Path], str]) -> Iterator[Call]:
     """`call(module, function, *arguments)` runs a function of a module in the browser."""
-    with serve(folder) as address, watched(browser, address) as (page, errors):
+    address = serve(folder)
+    with watched(browser, address) as (page, errors):
         page.route(
             address, lambda route: route.fulfill(body="<!DOCTYPE html><title>modules</title>")
         )

@@ -15,11 +15,16 @@ from typing import Any
 
 import nbformat
 import pytest
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Browser, Page
 
-from tests.browser import test_echo, test_kl, test_predictive, test_replay, test_widgets
 from tests.browser.conftest import unavailable
-from tests.browser.static_page import MOVE, Values, named, read, watched
+from tests.browser.explorer_echo import ECHO
+from tests.browser.explorer_kl import KL
+from tests.browser.explorer_predictive import PREDICTIVE
+from tests.browser.explorer_replay import REPLAY
+from tests.browser.explorer_temperature import TEMPERATURE
+from tests.browser.explorers import Act, same, slide
+from tests.browser.static_page import Values, read, watched
 from vmtl_core.lab.datasets import linked_tasks
 from vmtl_core.lab.widgets import TemperatureExplorer, TrainingReplay, record_replay
 
@@ -131,24 +136,35 @@ def wait_for(address: str, server: "subprocess.Popen[bytes]", log: Path) -> None
     pytest.fail(f"JupyterLab did not start:\n{log.read_text()[-3000:]}")
 
 
-def ask_kernel(page: Page, time_asked: int) -> dict[str, Any]:
-    """What the last cell printed when it ran for the `time_asked`-th time."""
+def ask_kernel(page: Page, asked: int, run: bool = True) -> dict[str, Any]:
+    """What the last cell prints when it runs for the `asked`-th time."""
+    if run:
+        page.evaluate(RUN_LAST)
     page.wait_for_function(
         """([asked]) => [...document.querySelectorAll('.jp-OutputArea-output')]
           .some(e => e.textContent.includes(`"asked": ${asked},`))""",
-        arg=[time_asked],
+        arg=[asked],
         timeout=PATIENCE,
     )
     text = page.locator(".jp-OutputArea-output", has_text='"asked"').last.text_content() or ""
     return json.loads(text)
 
 
-def slide(name: str, position: int) -> Callable[[Locator], None]:
-    return lambda view: named(view, name).evaluate(MOVE, position)
+def ask_until(page: Page, asked: int, seen: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """Ask the kernel until it has seen what the page told it, or patience ends; the last answer.
+
+    The first time is the `asked`-th.
+    """
+    end = time.monotonic() + PATIENCE / 1000
+    answer = ask_kernel(page, asked)
+    while not seen(answer) and time.monotonic() < end:
+        asked += 1
+        answer = ask_kernel(page, asked)
+    return answer
 
 
 # Of each widget: the control that is moved, the trait that changes, what it becomes.
-MOVES: dict[str, tuple[Callable[[Locator], None], str, Any]] = {
+MOVES: dict[str, tuple[Act, str, Any]] = {
     "temperature": (slide("tau", 17), "tau", 0.05 * 400 ** (17 / 260)),
     "kl": (slide("weight-0", 80), "weights", [0.8, 0.2, 0.0]),
     "predictive": (slide("width", 20), "width", 0.1 * 40 ** (20 / 160)),
@@ -157,14 +173,13 @@ MOVES: dict[str, tuple[Callable[[Locator], None], str, Any]] = {
 }
 
 
+EXPLORERS = {one.name: one for one in (TEMPERATURE, KL, PREDICTIVE, ECHO, REPLAY)}
+
+
 def compare(name: str, values: Values, recording: dict[str, Any]) -> None:
     """Everything that the page shows of a widget, against torch."""
-    if name == "temperature":
-        test_widgets.compare(values, TemperatureExplorer())
-    elif name == "replay":
-        test_replay.compare(values, TrainingReplay(**recording))
-    else:
-        {"kl": test_kl, "predictive": test_predictive, "echo": test_echo}[name].compare(values)
+    widget = {"temperature": TemperatureExplorer, "replay": lambda: TrainingReplay(**recording)}
+    EXPLORERS[name].compare(values, widget.get(name, lambda: None)())
 
 
 def press_train_again(page: Page) -> Values:
@@ -187,7 +202,7 @@ def test_the_kernel_sees_what_is_moved_and_trains_again(
         page.goto(f"{address}lab/tree/small.ipynb?token={token}", timeout=PATIENCE)
         page.wait_for_function(READY, timeout=PATIENCE)
         page.evaluate(EXECUTE, "notebook:run-all-cells")
-        before = ask_kernel(page, 1)
+        before = ask_kernel(page, 1, run=False)
         for name, (move, trait, wanted) in MOVES.items():
             view = page.locator(f".vmtl-{name}")
             view.wait_for(timeout=PATIENCE)
@@ -196,12 +211,12 @@ def test_the_kernel_sees_what_is_moved_and_trains_again(
             shown = read(view)
             assert shown[trait] == pytest.approx(wanted)
             compare(name, shown, recording)
-        page.wait_for_timeout(500)
-        page.evaluate(RUN_LAST)
-        after = ask_kernel(page, 2)
-        for _, trait, wanted in MOVES.values():
+        wanted_now = {trait: wanted for _, trait, wanted in MOVES.values()}
+        after = ask_until(
+            page, 2, lambda now: all(same(now[trait], to) for trait, to in wanted_now.items())
+        )
+        for trait, wanted in wanted_now.items():
             assert after[trait] == pytest.approx(wanted), trait
         new = "new: constant, jensen, seed 0"
         assert press_train_again(page)["schedule"] == new
-        page.evaluate(RUN_LAST)
-        assert ask_kernel(page, 3)["runs"] == ["constant", "constant", new]
+        assert ask_kernel(page, after["asked"] + 1)["runs"] == ["constant", "constant", new]

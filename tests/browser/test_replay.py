@@ -1,14 +1,15 @@
-"""The training replay without a kernel: every control is moved and compared with torch."""
+"""The training replay: every step, playing, and mistakes that the comparison must see."""
 
-from collections.abc import Callable
+import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from ipywidgets.embed import embed_data
 from playwright.sync_api import Browser, Locator, Page
 
+from tests.browser.explorer_replay import LAST, REPLAY, compare, twin
+from tests.browser.explorers import Explorer, choose, close, slide
 from tests.browser.static_page import (
     MOVE,
     SETTLE,
@@ -20,134 +21,19 @@ from tests.browser.static_page import (
     watched,
     write_page,
 )
-from tests.browser.test_widget_access import CONTRAST
 from vmtl_core.divergences import pairwise_kl
 from vmtl_core.lab.datasets import clusters, linked_tasks
 from vmtl_core.lab.widgets import TrainingReplay, record_replay, retrain_panel
 
-LAST = 40
+PLAY_MS, A_FRAME = 180, 20
+PRESS = "button => button.click()"  # a mouse would wait for frames
+move_step = slide("position", 5)
+choose_sources = choose("sources", "1")
 
 
-def close(found: Any, expected: torch.Tensor) -> None:
-    found = torch.as_tensor(found, dtype=torch.float64)
-    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-6)
-
-
-def twin(values: Values, widget: TrainingReplay) -> TrainingReplay:
-    """The Python widget in the state that the page shows."""
-    settings = {name: values[name] for name in ("run", "position", "task")}
-    return TrainingReplay(
-        widget.tasks, widget.inputs, widget.steps, widget.runs, widget.truth,
-        axes=widget.axes, others=widget.others, **settings,
-    )  # fmt: skip
-
-
-def compare(values: Values, widget: TrainingReplay) -> None:
-    """Everything that the page shows, against torch."""
-    python = twin(values, widget)
-    assert python.name == f"{values['schedule']}, {values['sources']}"
-    assert python.step == values["step"]
-    close(values["alpha"], python.alpha)
-    close(values["phi"], python.phi)
-    close(values["kl"], python.kl)
-    close(values["logPrior"], python.log_prior)
-    close(values["ellipses"], python.ellipses)
-    centres = torch.tensor(values["components"], dtype=torch.float64)
-    close(centres[:, :2], python.components.mean[:, python.axes])
-    close(centres[:, 2:], 4.605170186**0.5 * python.components.stddev[:, python.axes])
-    assert values["terms"] == python.terms
-
-
-@pytest.fixture(scope="module")
-def widgets() -> list[TrainingReplay]:
-    """Three linked tasks with base prior and width; two bare ones with three inputs, drawn in two."""
-    few, _ = linked_tasks(seed=2).split(10, seed=2)
-    first = record_replay(few, last=LAST, count=9, transfer="learned")
-    train, _ = clusters(tasks=2, clusters=1, inputs=3).split()
-    second = record_replay(
-        train, ["cosine"], ["previous", "joint"], last=LAST, count=9, base_prior=None,
-        transfer=None, hyperprior=None,
-    )  # fmt: skip
-    second["truth"] = None
-    return [TrainingReplay(**first), TrainingReplay(**second, axes=[2, 0], position=3)]
-
-
-def test_both_widgets_start_as_stored(views: list[Locator], widgets: list[TrainingReplay]) -> None:
-    for view, widget in zip(views, [*widgets, widgets[0]], strict=True):
-        values = read(view)
-        assert (values["run"], values["position"], values["task"]) == (0, widget.position, 0)
-        compare(values, widget)
-
-
-def move_step(view: Locator) -> None:
-    named(view, "position").evaluate(MOVE, 5)
-
-
-def choose_sources(view: Locator) -> None:
-    named(view, "sources").select_option("1")
-
-
-def choose_schedule(view: Locator) -> None:
-    last = named(view, "schedule").locator("option").count() - 1
-    named(view, "schedule").select_option(str(last))
-
-
-def choose_receiver(view: Locator) -> None:
-    named(view, "task").select_option("1")
-
-
-def click_row(view: Locator) -> None:
-    view.locator(".vmtl-panel-heat").nth(1).locator("[data-row='1'] text").first.click()
-
-
-def press_handle(view: Locator) -> None:
-    view.locator("[role='slider']").focus()
-    view.page.keyboard.press("ArrowLeft")
-    view.page.keyboard.press("ArrowLeft")
-
-
-def drag_handle(view: Locator) -> None:
-    drawing = view.locator(".vmtl-panel-terms svg")
-    drawing.scroll_into_view_if_needed()
-    box = view.locator("[role='slider']").bounding_box()
-    frame = drawing.bounding_box()
-    assert box
-    assert frame
-    mouse = view.page.mouse
-    mouse.move(box["x"] + box["width"] / 2, box["y"] + 60)
-    mouse.down()
-    mouse.move(frame["x"] + 40, box["y"] + 60, steps=4)
-    mouse.up()
-    mouse.move(box["x"] + 200, box["y"] + 60)
-
-
-CONTROLS: dict[str, tuple[Callable[[Locator], None], Callable[[Values], dict[str, Any]]]] = {
-    "step": (move_step, lambda v: {"position": 5}),
-    "sources": (choose_sources, lambda v: {"run": 1}),
-    "schedule": (choose_schedule, lambda v: {"run": 0 if v["schedule"] == "cosine" else 6}),
-    "receiver": (choose_receiver, lambda v: {"task": 1}),
-    "row": (click_row, lambda v: {"task": 1}),
-    "handle, keys": (press_handle, lambda v: {"position": v["position"] - 2}),
-    "handle, pointer": (drag_handle, lambda v: {"position": 0}),
-}
-KEPT = ("run", "position", "task")
-
-
-@pytest.mark.parametrize("views", ["file"], indirect=True)
-@pytest.mark.parametrize("control", CONTROLS)
-def test_a_control_changes_what_it_should_and_agrees_with_torch(
-    views: list[Locator], widgets: list[TrainingReplay], control: str
-) -> None:
-    act, expect = CONTROLS[control]
-    for i in (0, 1):
-        before, other = read(views[i]), read(views[1 - i])
-        act(views[i])
-        after = read(views[i])
-        wanted = {n: before[n] for n in KEPT} | expect(before)
-        assert {n: after[n] for n in KEPT} == wanted
-        compare(after, widgets[i])
-        assert read(views[1 - i]) == other, "the other widget of the page must not move"
-        assert read(views[2]) == read(views[0]), "two views of one widget move together"
+@pytest.fixture
+def explorer() -> Explorer:
+    return REPLAY
 
 
 def test_every_run_and_step_agrees_with_torch(view: Locator, widgets: list[TrainingReplay]) -> None:
@@ -266,114 +152,51 @@ def _row(dist: torch.distributions.Distribution, k: int) -> torch.distributions.
     return torch.distributions.Independent(normal, 1)
 
 
+def stop_time(page: Page) -> None:
+    """From now on the page's clock, of timers and of frames, moves only where it is moved."""
+    page.clock.install(time="2026-01-01T00:00:00")
+    page.clock.pause_at("2026-01-01T01:00:00")
+
+
+def after(view: Locator, milliseconds: int) -> Values:
+    """What is shown so much later."""
+    view.page.clock.run_for(milliseconds)
+    return json.loads(view.get_attribute("data-values") or "{}")
+
+
 def test_play_pause_and_start_again(view: Locator) -> None:
     before, play = read(view), named(view, "play")
+    stop_time(view.page)
     assert play.text_content() == "Play"
-    play.click()
+    play.evaluate(PRESS)
     assert play.text_content() == "Pause"
-    view.page.wait_for_function(
-        "root => { const v = JSON.parse(root.dataset.values); return v.playing && v.position >= 2 && v.position < 8; }",
-        arg=view.element_handle(),
-    )
-    play.click()
-    stopped = read(view)["position"]
+    playing = after(view, 3 * PLAY_MS + A_FRAME)
+    assert (playing["playing"], playing["position"]) == (True, 3)
+    play.evaluate(PRESS)
     assert play.text_content() == "Play"
-    view.page.wait_for_timeout(450)
-    assert read(view)["position"] == stopped
-    play.click()
-    view.page.wait_for_function(
-        "root => { const v = JSON.parse(root.dataset.values); return !v.playing && v.position === 8; }",
-        arg=view.element_handle(),
-    )
+    assert after(view, 20 * PLAY_MS)["position"] == 3
+    play.evaluate(PRESS)
+    stopped = after(view, 20 * PLAY_MS)
+    assert (stopped["playing"], stopped["position"]) == (False, 8)
     assert play.text_content() == "Play"
-    choose_sources(view)
-    play.click()
-    named(view, "reset").click()
+    named(view, "sources").select_option("1")
+    play.evaluate(PRESS)
+    named(view, "reset").evaluate(PRESS)
     assert play.text_content() == "Play", "starting again stops the playing"
-    assert read(view) == before
+    assert after(view, 20 * PLAY_MS) == before
 
 
 def test_less_motion_plays_nothing_by_itself(browser: Browser, site: Path) -> None:
     settings = {"reduced_motion": "reduce", "forced_colors": "active"}
     with watched(browser, site.as_uri(), **settings) as (page, errors):
         view = start(page, f"{site.as_uri()}/page-light.html")[0]
+        stop_time(page)
         play = named(view, "play")
         assert play.text_content() == "Next step"
         for expected in (0, 1, 2):  # it started at the end
-            play.click()
-            page.wait_for_timeout(400)
-            assert read(view)["position"] == expected
+            play.evaluate(PRESS)
+            assert after(view, 20 * PLAY_MS)["position"] == expected
         assert not errors
-
-
-def test_the_keyboard_reaches_everything_and_all_is_named(view: Locator) -> None:
-    page = view.page
-    named(view, "schedule").focus()
-    seen = []
-    for _ in range(7):
-        seen.append(page.evaluate("document.activeElement.dataset.name ?? 'handle'"))
-        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
-        assert outline == "solid", f"focus on {seen[-1]} cannot be seen"
-        page.keyboard.press("Tab")
-    assert seen == ["schedule", "sources", "task", "play", "position", "reset", "handle"]
-    named(view, "position").focus()
-    page.keyboard.press("ArrowLeft")
-    assert read(view)["position"] == 7
-    unnamed = view.evaluate(
-        """root => [
-        ...[...root.querySelectorAll('input, select')].filter(e => !e.labels.length || !e.labels[0].textContent.trim()),
-        ...[...root.querySelectorAll('button')].filter(e => !e.textContent.trim()),
-        ...[...root.querySelectorAll('svg[role]')].filter(e => !e.getAttribute('aria-label')),
-        ...[...root.querySelectorAll('svg:not([role])')].filter(e => e.getAttribute('aria-hidden') !== 'true'),
-        ].map(e => e.outerHTML.slice(0, 90))"""
-    )
-    assert unnamed == []
-    handle = view.locator("g[role='slider']")
-    assert float(handle.get_attribute("aria-valuenow") or -1) == read(view)["step"]
-    phi = view.locator(".vmtl-panel-heat svg").nth(1).get_attribute("aria-label") or ""
-    assert "responsibilities" in phi
-    assert "task 0 excluded" in phi
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_contrast_in_both_themes(browser: Browser, site: Path, theme: str) -> None:
-    with watched(browser, site.as_uri()) as (page, errors):
-        view = start(page, f"{site.as_uri()}/page-{theme}.html")[0]
-        for run, position in ((0, 0), (1, 8), (2, 4)):
-            named(view, "sources").select_option(str(run))
-            named(view, "position").evaluate(MOVE, position)
-            page.evaluate(SETTLE)
-            found = view.evaluate(CONTRAST)
-            assert len(found) > 40
-            assert found[0][0] >= 4.5, found[:3]
-        assert not errors
-
-
-@pytest.mark.parametrize("width", [360, 600, 1200])
-def test_nothing_sticks_out(browser: Browser, site: Path, width: int) -> None:
-    settings = {"viewport": {"width": width, "height": 800}}
-    with watched(browser, site.as_uri(), **settings) as (page, errors):
-        views = start(page, f"{site.as_uri()}/page-light.html")
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        for view in views[:2]:
-            box = view.bounding_box()
-            assert box
-            for label in view.locator("text, label, button, select").all():
-                inner = label.bounding_box()
-                if inner:
-                    assert inner["x"] >= box["x"] - 1
-                    assert inner["x"] + inner["width"] <= box["x"] + box["width"] + 1
-        assert not errors
-
-
-def test_redrawing_fits_in_a_frame(view: Locator) -> None:
-    times = []
-    for i in range(40):
-        named(view, "position").evaluate(MOVE, i % 9)
-        view.page.evaluate(SETTLE)
-        times.append(float(view.get_attribute("data-draw-ms") or "inf"))
-    quarter = sorted(times)[len(times) // 4]  # other programs share the machine
-    assert quarter < 16, f"milliseconds: {sorted(times)}"
 
 
 def test_the_panel_that_trains_says_that_it_needs_python(
@@ -393,17 +216,9 @@ def test_the_panel_that_trains_says_that_it_needs_python(
         assert not errors
 
 
-def test_the_chapter_of_the_built_book(page: Page, base_url: str, built_book: Path) -> None:
-    chapter = "book/07_linked_tasks.html"
-    if "TrainingReplay" not in (built_book / chapter).read_text("utf-8"):
-        pytest.skip("the built chapter has no replay yet: run `make book`")
-    page.goto(base_url + chapter)
-    places = page.locator(".static-widget")
-    for i in range(places.count()):
-        places.nth(i).scroll_into_view_if_needed()
-        page.wait_for_timeout(100)
+def test_the_chapter_of_the_built_book(page: Page, base_url: str) -> None:
+    start(page, base_url + REPLAY.chapter)
     view = page.locator(".vmtl-replay").first
-    view.wait_for()
     choose_sources(view)
     move_step(view)
     values = read(view)
@@ -412,3 +227,14 @@ def test_the_chapter_of_the_built_book(page: Page, base_url: str, built_book: Pa
     close(alpha.sum(1), torch.ones(3, dtype=torch.float64))
     close(torch.tensor(values["phi"]).sum(1), torch.ones(3, dtype=torch.float64))
     assert page.locator("[role='note']", has_text="needs Python").count() >= 1
+
+
+def test_what_a_screen_reader_is_told(view: Locator) -> None:
+    named(view, "position").focus()
+    view.page.keyboard.press("ArrowLeft")
+    assert read(view)["position"] == 7
+    handle = view.locator("g[role='slider']")
+    assert float(handle.get_attribute("aria-valuenow") or -1) == read(view)["step"]
+    phi = view.locator(".vmtl-panel-heat svg").nth(1).get_attribute("aria-label") or ""
+    assert "responsibilities" in phi
+    assert "task 0 excluded" in phi

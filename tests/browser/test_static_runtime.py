@@ -4,13 +4,14 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
-from tests.browser.static_page import make_pair, stored, watched, write_page
+from tests.browser.explorer_temperature import TEMPERATURE
+from tests.browser.static_page import stored, watched, write_page
 
 
 def test_widgets_far_down_wait_and_one_source_text_is_loaded_once(
     browser: Browser, tmp_path: Path
 ) -> None:
-    widgets = make_pair()
+    widgets = TEMPERATURE.make()
     first, second = (widget.model_id for widget in widgets)
     path = write_page(tmp_path, [first] + ["missing"] * 40 + [second, first], stored(widgets))
     with watched(browser, tmp_path.as_uri()) as (page, errors):

@@ -283,3 +283,30 @@ def test_intervals_of_the_history() -> None:
     for end, level in ((found.low, 0.05), (found.high, 0.95)):
         below = float(marginal[noise.exp() * unit < float(end)].sum())
         assert below == pytest.approx(level, abs=0.03)
+
+
+def test_no_draw_counts_for_more_than_its_share() -> None:
+    """Ionides' rule: no weight above sqrt(S) times the mean of all."""
+    raw = torch.zeros(64)
+    raw[5] = 5.0
+    weights = hyperposterior._truncated(raw).exp()
+    mean = (63 + math.exp(5)) / 64
+    total = 63 + 8 * mean
+    torch.testing.assert_close(weights.sum(), torch.tensor(1.0))
+    torch.testing.assert_close(weights[5], torch.tensor(8 * mean / total))
+    torch.testing.assert_close(weights[0], torch.tensor(1 / total))
+    even = hyperposterior._truncated(torch.full((64,), -700.0))
+    torch.testing.assert_close(even.exp(), torch.full((64,), 1 / 64))
+
+
+def test_other_seeds_give_nearly_the_same_predictions() -> None:
+    """The average is over enough points: two seeds differ by a small part of a prediction's sd."""
+    x, y, task = table(sizes=[6] * 8)
+    found = []
+    for seed in (0, 1):
+        model = build(task_sizes=[6] * 8)
+        vmtl.fit(model, x, y, task, seed=seed, progress=False)
+        found.append(vmtl.predictive(model, x, task))
+    gap = (found[0].mean - found[1].mean) / found[0].stddev
+    assert gap.abs().max() < 0.15
+    assert (found[0].stddev / found[1].stddev).log().abs().max() < 0.15

@@ -58,7 +58,7 @@ def integral(data: Table, where: tilted.Climbed) -> tuple[Tensor, Tensor, Tensor
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_row_has_its_evidence_and_moments(kind: str) -> None:
-    """With one row a task the cavity is the prior, and nothing is approximated."""
+    """With one row a task the cavity is the prior, and nothing in (5.19) is approximated."""
     data, own = half(kind, [1] * 12)
     where = at(own)
     expected, mean, variance = integral(data, where)

@@ -135,6 +135,45 @@ TASKS: list[Row] = [
     ("one task", lambda: model(task_sizes=[3]), ["`task_sizes`", "at least two", r"\[3\]"]),
     ("no task", lambda: model(task_sizes=[]), ["`task_sizes`", "at least two", r"\[\]"]),
     ("empty task", lambda: model(task_sizes=[3, 0]), [r"`task_sizes\[1\]`", ">= 1", "got 0"]),
+    ("parts no list", lambda: vmtl.Concatenated(X), ["`parts`", "list", "Tensor"]),  # type: ignore[arg-type]
+    (
+        "parts of no rows",
+        lambda: vmtl.Concatenated([Normal(torch.zeros(0), 1.0)]),
+        ["`parts`", "at least one number", r"\(0,\)"],
+    ),
+    (
+        "columns of no rows",
+        lambda: vmtl.GaussianColumns(torch.zeros(0, 2, 1), torch.zeros(0, 1, 2, 2)),
+        ["`loc`", "at least one number", r"\(0, 2, 1\)"],
+    ),
+    (
+        "a sampled kl of none",
+        lambda: vmtl.kl_monte_carlo(*[Normal(torch.zeros(0), 1.0)] * 2, 2),
+        ["`q`", "at least one", r"\(0,\)"],
+    ),
+    (
+        "sources of another shape",
+        lambda: vmtl.WeightsPrior(2, (3,))(PAIR, 1.0),
+        ["`sources`", r"\(3,\)", r"got \(2,\)"],
+    ),
+    ("a step of NaN", lambda: vmtl.linear_decay(1, 0.1, 9)(NAN), ["`step`", "NaN"]),  # type: ignore[arg-type]
+    (
+        "a history of another type",
+        lambda: vmtl.History().load_state_dict(vmtl.History().state_dict() | {"step": "3"}),
+        ["`state`", r"\['step'\]"],
+    ),
+    (
+        "a history of a list",
+        lambda: vmtl.History().load_state_dict([]),
+        ["`state`", "dict", "list"],
+    ),  # type: ignore[arg-type]
+    ("batches below T", lambda: vmtl.StratifiedBatches(TASK, 1), ["`batch_size`", "tasks, 2", "1"]),
+    ("batches of no rows", lambda: vmtl.StratifiedBatches(TASK[:0], 2), ["`task`", "got none"]),
+    ("batches of floats", lambda: vmtl.StratifiedBatches(X, 2), ["`task`", "integer", "float32"]),
+    ("batches of a list", lambda: vmtl.StratifiedBatches([0, 1], 2), ["`task`", "tensor", "list"]),  # type: ignore[arg-type]
+    ("batches below 0", lambda: vmtl.StratifiedBatches(TASK - 1, 2), ["`task`", "ids 0", "-1"]),
+    ("batches with a gap", lambda: vmtl.StratifiedBatches(TASK * 2, 3), ["`task`", r"ids \[1\]"]),
+    ("batches beyond", lambda: vmtl.StratifiedBatches(TASK + 9, 3), ["`task`", r"0\.\.\.10", "6"]),
     ("half a row", lambda: model(task_sizes=[3, 1.5]), [r"`task_sizes\[1\]`", "integer", "1.5"]),
     ("sizes as a number", lambda: model(task_sizes=3), ["`task_sizes`", "tuple", "got 3"]),
     ("sizes as text", lambda: model(task_sizes="33"), ["`task_sizes`", "tuple", "'33'"]),
@@ -1015,14 +1054,14 @@ FITTING: list[Row] = [
         lambda: vmtl.fit(
             model(base_prior=None, transfer=None), X, Y, TASK, 4, progress=False, resume=fit()
         ),
-        ["`resume`", "this model", "parameters"],
+        ["`resume`", "this model", "`base_prior`", "'learned'", "None"],
     ),
     (
         "resume Adam on another model",
         lambda: vmtl.fit(
             model(base_prior=None, transfer=None), X, Y, TASK, 4, progress=False, resume=adam()
         ),
-        ["`resume`", "this model", "parameters"],
+        ["`resume`", "this model", "`base_prior`", "'learned'", "None"],
     ),
     ("no such method", lambda: fit(method="newton"), ["`method`", "'coordinate'", "'newton'"]),
     (
@@ -1166,8 +1205,10 @@ def test_the_table_covers_every_public_name() -> None:
     """A public name that takes arguments of the user's has a row."""
     source = Path(__file__).read_text(encoding="utf-8")
     without = {
+        "BatchWarning",
         "ConvergenceWarning",
         "ELBOTerms",
+        "IdentificationWarning",
         "Interval",
         "NonFiniteError",
         "Predictive",

@@ -9,6 +9,7 @@ from torch import Tensor
 import vmtl_core as vmtl
 from tests.closed_form.models import build
 
+pytestmark = pytest.mark.filterwarnings("ignore::vmtl_core.IdentificationWarning")
 TASKS, ROWS = 4, 6
 Table = tuple[Tensor, Tensor, Tensor]
 
@@ -163,3 +164,14 @@ def test_labels_without_a_maximum_have_their_posterior(kind: str) -> None:
         sd = (mass * (w - mean) ** 2).sum().sqrt()
         assert float(found.mean[t].detach()) == pytest.approx(float(mean), abs=0.15 * float(sd))
         assert float(found.stddev[t].detach()) == pytest.approx(float(sd), rel=0.2)
+
+
+@pytest.mark.parametrize("apart", [0.0, 1e-4], ids=["a copy", "nearly one"])
+def test_an_exact_fit_beside_a_copy(apart: float) -> None:
+    """y = x_0 without noise and x_1 the same: no search runs into a singular matrix."""
+    draw = torch.Generator().manual_seed(0)
+    a, b = torch.randn(2, 40, generator=draw, dtype=torch.float32).double().unbind()
+    x, task = torch.stack([a, a + apart * b], 1), torch.arange(40) % 2
+    model = build(rows=2, task_sizes=[20, 20])
+    vmtl.fit(model, x, a, task, progress=False)
+    torch.testing.assert_close(vmtl.predictive(model, x, task).mean, a, rtol=1e-3, atol=1e-3)

@@ -14,7 +14,6 @@ from torch.distributions import Distribution, Independent, Normal
 import vmtl_core as vmtl
 import vmtl_core.adam
 import vmtl_core.coordinate
-from vmtl_core.training import Batches
 
 SIZES = [4, 9, 6]
 TASKS, INPUTS = len(SIZES), 3
@@ -324,7 +323,9 @@ def test_user_modules_are_registered_and_move(likelihood: Callable[[], Any], sou
     before = [p.detach().clone() for p in registered]
     fit(model, 3)
     assert all(not torch.equal(p, old) for p, old in zip(registered, before, strict=True))
-    buffers = {name for name in model.state_dict() if name.startswith("average.")}
+    buffers = {
+        name for name in model.state_dict() if name.startswith("average.") or "_extra_" in name
+    }
     assert set(model.state_dict()) - buffers == {name for name, _ in model.named_parameters()}
 
 
@@ -379,13 +380,12 @@ def test_fit_with_a_parameter_out_of_use() -> None:
 def test_batches_are_stratified(batch_size: int) -> None:
     """Every task in every batch, in proportion to its size, every row equally often."""
     task = table()[2]
-    batches = Batches(task, torch.tensor(SIZES), batch_size)
+    batches = vmtl.StratifiedBatches(task, batch_size)
     share = min(batch_size / sum(SIZES), 1.0)
     wanted = [max(1, int(size * share)) for size in SIZES]
     seen = torch.zeros(len(task))
     for _ in range(400):
         rows = batches.draw()
-        assert isinstance(rows, Tensor)
         assert len(rows.unique()) == len(rows)
         assert torch.bincount(task[rows], minlength=TASKS).tolist() == wanted
         seen[rows] += 1

@@ -244,3 +244,20 @@ def test_fit_goes_on_after_the_cure() -> None:
     likelihood.turn = math.inf
     history = fit(made, steps=10, lr=0.01, resume=error.history)
     assert history.step == 10
+
+
+@pytest.mark.filterwarnings("ignore::vmtl_core.UnitsWarning")
+@pytest.mark.parametrize("steps", [1, 3])
+def test_a_covariance_that_becomes_singular(steps: int) -> None:
+    """Standard deviations of 0 after one step: a fit that has diverged, not an error of torch's."""
+    made = vmtl.MultiTaskELBO(
+        vmtl.LinearGaussian(), vmtl.GaussianWeights(2, (2,)), task_sizes=[3, 3]
+    ).double()
+    before = [p.detach().clone() for p in made.parameters()]
+    with pytest.raises(vmtl.NonFiniteError, match=r"step 1: a covariance is singular") as caught:
+        vmtl.fit(
+            made, X, 5 * X.sum(-1), TASK, steps, 1e10, method="adam", tolerance=None, progress=False
+        )
+    assert "try a smaller `lr`" in str(caught.value)
+    assert caught.value.history.step == 1
+    assert_parameters(made, before)

@@ -12,6 +12,7 @@ from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMResults, V
 from vmtl_core.lab.baselines.gaussian_hierarchy import GaussianHierarchy, condition
 from vmtl_core.lab.baselines.moments import design, task_moments
 from vmtl_core.lab.datasets import MultiTaskData
+from vmtl_core.units import unidentified
 
 Columns = Sequence[Sequence[int]]
 
@@ -38,8 +39,10 @@ def fit_mixed(
         The hierarchy, whose ``predict`` includes the uncertainty of fixed and of random effects.
 
     Raises:
+        ValueError: if a column's fixed effect can't be told from others': the column is named.
         RuntimeError: if not even the simpler model converges.
     """
+    _check_identified(train, intercept)
     x = design(train.x, intercept).numpy()
     every = range(x.shape[1])
     simple: Columns = [[0]] if intercept else [list(every)]
@@ -49,6 +52,18 @@ def fit_mixed(
         if result is not None:
             return _condition(result, columns, train, intercept)
     raise RuntimeError("MixedLM did not converge, even with a single variance for all tasks")
+
+
+def _check_identified(train: MultiTaskData, intercept: bool) -> None:
+    """Raise, by name, where the rows leave fixed effects open: restricted likelihood needs them."""
+    found = unidentified(design(train.x, intercept), rounding=1e-6)
+    names = ("the intercept",) * intercept + train.input_names
+    if found:
+        listed = ", ".join(f"{names[d]} ({why})" for d, why in found.items())
+        raise ValueError(
+            f"`train` must hold columns whose fixed effects can be told apart; got {listed}: leave "
+            "such a column out"
+        )
 
 
 def _fit(x: np.ndarray, train: MultiTaskData, columns: Columns) -> MixedLMResults | None:
