@@ -9,6 +9,8 @@ from torch import Tensor
 
 REFUSED = 1e6
 """How much worse, in nats, a point counts at which the objective can't be computed."""
+LINE = 25
+"""Evaluations of a line search: one that gains nothing in so many has ended."""
 
 
 def maximise(
@@ -41,24 +43,27 @@ def maximise(
         history_size=20,
         line_search_fn="strong_wolfe",
     )
-    lowest, best = torch.inf, [p.detach().clone() for p in parameters]
+    lowest, best, idle = torch.inf, [p.detach().clone() for p in parameters], 0
 
     def closure() -> float:
-        nonlocal lowest, best
+        nonlocal lowest, best, idle
         optimiser.zero_grad()
         loss = -objective()
         value = float(loss.detach())
+        idle = 0 if value < lowest - tolerance else idle + 1
         if value < lowest:
             lowest, best = value, [p.detach().clone() for p in parameters]
         loss.backward(inputs=list(parameters))
         return value
 
     def guarded() -> float:
+        nonlocal idle
         try:
             return closure()
         except torch.linalg.LinAlgError:  # a step so long that a matrix is singular in float64
             if lowest == torch.inf:
                 raise
+            idle += 1
             optimiser.zero_grad()
             for p in parameters:
                 p.grad = torch.zeros_like(p)
@@ -70,8 +75,8 @@ def maximise(
             p.requires_grad_(False)
             p.copy_(found)
     done = optimiser.state[parameters[0]]
-    limit = optimiser.param_groups[0]["max_eval"]
-    return -lowest, done["n_iter"] < iterations and done["func_evals"] < limit
+    cut_off = done["func_evals"] >= optimiser.param_groups[0]["max_eval"]
+    return -lowest, done["n_iter"] < iterations and (not cut_off or idle >= LINE)
 
 
 def curvature(gradients: Callable[[Tensor], Tensor], at: Tensor, step: float = 1e-3) -> Tensor:

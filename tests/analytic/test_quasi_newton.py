@@ -74,3 +74,18 @@ def test_nothing_to_move() -> None:
     assert maximise(lambda: 2 * leaf, [], 5) == (2.0, True)
     assert maximise(lambda: 2 * leaf, [torch.zeros(0)], 5) == (2.0, True)
     assert leaf.grad is None
+
+
+def test_a_cliff_has_an_end() -> None:
+    """Beyond the edge nothing can be computed: a search that gains no more there has ended."""
+    p = torch.zeros(1)
+
+    def value() -> Tensor:
+        if float(p.detach()) > 0.2:
+            raise torch.linalg.LinAlgError("singular")
+        return p.sum()
+
+    found, ended = maximise(value, [p], 100)
+    assert ended
+    assert 0.19 < found <= 0.2
+    assert float(p) == found
