@@ -148,7 +148,7 @@ TASKS: list[Row] = [
     ),
     (
         "a sampled kl of none",
-        lambda: vmtl.kl_monte_carlo(*[Normal(torch.zeros(0), 1.0)] * 2, 2),
+        lambda: vmtl.kl_monte_carlo(Normal(torch.zeros(0), 1.0), Normal(torch.zeros(0), 1.0), 2),
         ["`q`", "at least one", r"\(0,\)"],
     ),
     (
@@ -164,9 +164,9 @@ TASKS: list[Row] = [
     ),
     (
         "a history of a list",
-        lambda: vmtl.History().load_state_dict([]),
+        lambda: vmtl.History().load_state_dict([]),  # type: ignore[arg-type]
         ["`state`", "dict", "list"],
-    ),  # type: ignore[arg-type]
+    ),
     ("batches below T", lambda: vmtl.StratifiedBatches(TASK, 1), ["`batch_size`", "tasks, 2", "1"]),
     ("batches of no rows", lambda: vmtl.StratifiedBatches(TASK[:0], 2), ["`task`", "got none"]),
     ("batches of floats", lambda: vmtl.StratifiedBatches(X, 2), ["`task`", "integer", "float32"]),
