@@ -341,7 +341,8 @@ def linear(kind: str, options: Kwargs, z: Any, w: Any) -> Any:
 
 def schedule(kind: str, start: Any, end: Any, steps: Any, step: Any) -> Any:
     if kind == "constant":
-        return vmtl.constant(start)(step)
+        found = vmtl.constant(start)(step)
+        return 0.0 if found == math.inf else found  # equal weights: a temperature may be infinite
     return getattr(vmtl, kind)(start, end, steps)(step)
 
 
