@@ -35,6 +35,7 @@ Y = torch.tensor([0.0, 1, 0, 1, 0, 1])
 TASK = torch.tensor([0, 0, 0, 1, 1, 1])
 PAIR = Independent(Normal(torch.zeros(2, 2), 1.0), 1)
 HALF = torch.tensor([0.5, 0.5]).log()
+EMPTY = Normal(torch.zeros(0), 1.0)
 
 
 class Free(nn.Module):
@@ -148,7 +149,7 @@ TASKS: list[Row] = [
     ),
     (
         "a sampled kl of none",
-        lambda: vmtl.kl_monte_carlo(Normal(torch.zeros(0), 1.0), Normal(torch.zeros(0), 1.0), 2),
+        lambda: vmtl.kl_monte_carlo(EMPTY, EMPTY, 2),
         ["`q`", "at least one", r"\(0,\)"],
     ),
     (
