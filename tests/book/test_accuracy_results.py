@@ -9,6 +9,13 @@ from vmtl_core.lab.scores import paired_difference
 
 SPLITS = 10
 SCORES = ("error", "log_score", "calibration")
+MISSED = {
+    "linked tasks": "hierarchical",
+    "clusters, sd 0.05": "Dirichlet-process mixture",
+    "clusters, sd 0.15": "Dirichlet-process mixture",
+    "opposites": "Dirichlet-process mixture",
+}
+"""Sets whose best rival the default does not reach, and that rival."""
 ABLATIONS = {"VMTL, diagonal", "VMTL, transfer width"}
 # Nothing is drawn in these but the split: what the code gives is the row, but for rounding.
 SPOT_CHECKS = [
@@ -18,6 +25,7 @@ SPOT_CHECKS = [
     ("chem97", "pooled", 1),
     ("inverted digits", "shared trunk", 3),
     ("clusters, sd 0.5", "VMTL, transfer width", 3),
+    ("opposites", "Dirichlet-process mixture", 2),
 ]
 # A label or the end of an interval may fall on the other side.
 CLOSE = {"error": 5e-4, "log_score": 1e-4, "calibration": 5e-4}
@@ -62,10 +70,11 @@ def reaches(table: pd.DataFrame, name: str, rival: str) -> bool:
 
 @pytest.mark.parametrize("name", accuracy.SETS)
 def test_default_reaches_the_best(table: pd.DataFrame, name: str) -> None:
-    """Of all rivals but its own ablations, on all sets but one, as chapter 11 says."""
+    """Of all rivals but its own ablations, except where another is known to be ahead."""
     rivals = set(accuracy.methods(name)) - ABLATIONS - {"VMTL, default"}
     best = max(rivals, key=lambda method: log_scores(table, name, method).mean().item())
-    assert reaches(table, name, best) == (name != "linked tasks")
+    assert reaches(table, name, best) == (name not in MISSED)
+    assert best == MISSED.get(name, best)
 
 
 @pytest.mark.parametrize("name", accuracy.SETS)

@@ -1,4 +1,4 @@
-"""Methods to compare with: regressions, the Gaussian hierarchy, mixed models, small networks.
+"""Methods to compare with: regressions, alone and in groups, hierarchies, mixed models, networks.
 
 The function `mixed_logit` stays in the module of that name, where `fit_mixed_logit` is too.
 """
@@ -19,6 +19,11 @@ from vmtl_core.lab.baselines.mixed_logit import (
     task_log_likelihood,
 )
 from vmtl_core.lab.baselines.moments import Moments, design, task_moments
+from vmtl_core.lab.baselines.regression_groups import (
+    RegressionGroups,
+    dirichlet_mixture,
+    fit_groups,
+)
 from vmtl_core.lab.baselines.regressions import (
     hierarchical_gaussian,
     hierarchical_mixed,
@@ -32,12 +37,15 @@ __all__ = [
     "GaussianHierarchy",
     "MixedLogit",
     "Moments",
+    "RegressionGroups",
     "SharedEncoder",
     "Trunk",
     "condition",
     "design",
+    "dirichlet_mixture",
     "features",
     "first_negative",
+    "fit_groups",
     "fit_hierarchy",
     "fit_mixed",
     "fit_mixed_logit",
