@@ -24,7 +24,7 @@ SWEEPS, RENEWALS = 2, 4
 """Alternations of posteriors and responsibilities at each point, and renewals of the own sites, from
 those at the optimum."""
 FIELDS = ("loc", "scale_tril", "noise", "base_loc", "base_scale_tril")
-POINTS = ((10_000, 24), (100_000, 12), (math.inf, 4))
+POINTS = ((3_000, 24), (100_000, 12), (math.inf, 4))
 """How many points where one has at most so many numbers: with many tasks they tell the hyperparameters
 well, or there are too many of those for points to cover."""
 NUMBERS = 3_000_000
