@@ -2,7 +2,7 @@
 
     python tools/strip_notebooks.py book/*.ipynb
 
-Outputs go, except those of cells tagged `nbval-check-output`, which nbval compares. Metadata are
+Outputs go, except those of cells tagged `nbval-check-output`, which nbval compares, a stream's pieces joined. Metadata are
 reduced to what every machine has, cell ids are kept or made from the cell's text, and widget state is
 dropped. A tagged cell that has not been run is an error: nbval never compares a cell whose
 execution count is null.
@@ -42,9 +42,22 @@ def strip_cell(cell: Any, number: int) -> None:
             "run the chapter first, `make record CHAPTER=...`"
         )
     cell.execution_count = number
+    cell.outputs = joined(cell.outputs)
     for output in cell.outputs:
         if output.output_type == "execute_result":
             output.execution_count = number
+
+
+def joined(outputs: list[Any]) -> list[Any]:
+    """What a cell printed as one output a stream: in how many pieces it came is chance."""
+    found: list[Any] = []
+    for one in outputs:
+        last = found[-1] if found else None
+        if last and one.output_type == last.output_type == "stream" and one.name == last.name:
+            last.text += one.text
+        else:
+            found.append(one)
+    return found
 
 
 def name_cells(cells: list[Any]) -> None:

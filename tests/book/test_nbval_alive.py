@@ -153,6 +153,18 @@ def test_stripping_keeps_what_is_compared() -> None:
     assert kept.outputs[0].text == "4\n"
 
 
+def test_stripping_joins_the_pieces_of_a_stream() -> None:
+    cell = code_cell("4\n", 7)
+    for name, text in (("stdout", "5\n"), ("stderr", "6\n"), ("stdout", "7\n")):
+        cell.outputs.append(new_output("stream", name=name, text=text))
+    kept = strip(notebook(cell)).cells[0]
+    assert [(one.name, one.text) for one in kept.outputs] == [
+        ("stdout", "4\n5\n"),
+        ("stderr", "6\n"),
+        ("stdout", "7\n"),
+    ]
+
+
 def test_stripping_drops_the_rest() -> None:
     dropped = strip(notebook(code_cell("4\n", 7, tags=()))).cells[0]
     assert dropped.execution_count is None
