@@ -1,0 +1,92 @@
+"""What a sweep of the coordinate ascent moves, and what it leaves alone."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+
+import vmtl_core as vmtl
+from tests.closed_form.models import ascent, build, table
+from vmtl_core import closed_form
+
+SOURCES = pytest.mark.parametrize("sources", ["own", "previous", "joint"])
+
+
+@SOURCES
+def test_the_model_stays_until_it_is_written(sources: str) -> None:
+    """An interrupt in the middle of a sweep leaves the parameters as they were."""
+    model = build(sources=sources, transfer="learned")
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    fit = ascent(model, table(), sweeps=2)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    assert not torch.equal(fit.state.logits, before["prior.mixing.logits"])
+
+
+@SOURCES
+def test_no_sweep_loses(sources: str) -> None:
+    """The objective rises, except with sources that move without regard to it."""
+    fit = ascent(build(sources=sources), table())
+    fit.sweep()
+    values = []
+    for _ in range(4):
+        fit.sweep()
+        values.append(fit.measure()["elbo"])
+    if sources != "previous":
+        assert all(b > a - 1e-9 for a, b in pairwise(values))
+    measured = fit.measure()
+    assert measured["elbo"] == pytest.approx(float(fit.total()), abs=1e-12)
+    parts = measured["log_likelihood"] - measured["kl_weights"] + measured["hyperprior"]
+    assert measured["elbo"] == pytest.approx(parts, abs=1e-12)
+    assert measured["kl_latents"] == 0.0
+    own = float(fit.own.elbo.mean()) if sources == "own" else 0.0
+    assert measured["own_elbo"] == own
+
+
+def test_without_hyperparameters_only_posteriors_move() -> None:
+    fit = ascent(build(transfer="learned"), table(), sweeps=1)
+    logits, width = fit.state.logits.clone(), fit.state.log_width
+    assert width is not None
+    held, noise, loc = width.clone(), fit.state.noise.clone(), fit.state.posterior.loc.clone()
+    fit.sweep(2, hyperparameters=False)
+    assert torch.equal(fit.state.logits, logits)
+    assert torch.equal(fit.state.log_width, held)  # type: ignore[arg-type]
+    assert torch.equal(fit.state.noise, noise)
+    assert not torch.equal(fit.state.posterior.loc, loc)
+
+
+def test_draws_of_the_objective() -> None:
+    """128 draws of Gumbel noise of a small table, at least 8 of a large one; the seed says which."""
+    model = build()
+    one, other = (
+        closed_form._mixing(model, 1.0, seed, torch.device("cpu")).weights.gumbel for seed in (0, 1)
+    )
+    assert len(one) == 128
+    assert not torch.equal(one, other)
+    # of the standard Gumbel law: mean .5772, variance pi^2 / 6; 2048 draws
+    assert float(one.mean()) == pytest.approx(0.5772, abs=5 * 1.2825 / one.numel() ** 0.5)
+    assert float(one.var()) == pytest.approx(1.6449, rel=0.25)
+
+
+def test_few_draws_of_a_large_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = build()
+    entries = model.prior.mixing.start.numel()
+    for numbers, draws in ((1, 8), (20 * entries, 20), (20 * entries + entries - 1, 20)):
+        monkeypatch.setattr(closed_form, "NUMBERS", numbers)
+        made = closed_form._mixing(model, 1.0, 0, torch.device("cpu")).weights.gumbel
+        assert len(made) == draws
+
+
+@pytest.mark.parametrize("likelihood", [vmtl.LinearGaussian, vmtl.LinearBernoulli])
+def test_what_cannot_be_had_is_named(likelihood: type) -> None:
+    """Every hindrance of the closed form by itself; a frozen noise scale is none."""
+    model = build(likelihood=likelihood())
+    x = table()[0]
+    assert closed_form.obstacle(model, x) is None
+    for p in model.posteriors.likelihood.parameters():  # type: ignore[union-attr]
+        p.requires_grad_(False)
+    assert closed_form.obstacle(model, x) is None
+    assert closed_form.obstacle(model, x[:, None]) == "`x` must be one vector a row"
+    model.posteriors.weights.loc.requires_grad_(False)  # type: ignore[union-attr]
+    assert closed_form.obstacle(model, x) == "no parameter may be frozen but the noise scale's"
+    assert closed_form.obstacle(build(base_prior="standard"), x) is None
