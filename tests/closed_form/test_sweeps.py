@@ -90,3 +90,20 @@ def test_what_cannot_be_had_is_named(likelihood: type) -> None:
     model.posteriors.weights.loc.requires_grad_(False)  # type: ignore[union-attr]
     assert closed_form.obstacle(model, x) == "no parameter may be frozen but the noise scale's"
     assert closed_form.obstacle(build(base_prior="standard"), x) is None
+
+
+@SOURCES
+@pytest.mark.parametrize("kind", ["gaussian", "labels"])
+def test_a_packed_fit_stays_as_it_was(kind: str, sources: str) -> None:
+    """Whatever later sweeps move in place: what an interrupted fit is taken up from."""
+    model, data = build(kind, sources=sources, transfer="learned"), table(kind)
+    fit = ascent(model, data, sweeps=2)
+    value, packed = float(fit.total()), closed_form.pack(fit, None)
+    population = [t.clone() for t in fit.centre()]
+    fit.sweep()
+    found = closed_form.setting(model, *data, 1.0, 0)
+    again = closed_form.unpack(model, found, packed)
+    assert float(again.total()) == pytest.approx(value, abs=1e-10)
+    for one, held in zip(again.centre(), population, strict=True):
+        assert torch.equal(one, held)
+    assert type(again) is type(fit)
