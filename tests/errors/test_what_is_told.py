@@ -188,3 +188,16 @@ def test_every_row_is_as_likely() -> None:
     share = seen.double().mean(0)
     assert share[1] == 1
     assert float((share[[0, 2, 3, 4]] - 0.5).abs().max()) < 5 * 0.5 / 2000**0.5
+
+
+def test_settings_in_another_dtype() -> None:
+    """A state whose tensors were all made double is read as well."""
+    model = prior("learned")
+    state = {name: value.double() for name, value in model.state_dict().items()}
+    model.load_state_dict(state)
+
+
+def test_one_number_a_row_that_says_nothing() -> None:
+    """x of shape (N,) is one column."""
+    with pytest.warns(vmtl.IdentificationWarning, match="column 0 of `x`"):
+        report.warn_of_unidentified(prior("learned"), torch.zeros(4))
