@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from scipy.stats import f, multivariate_t
+from scipy.stats import f, multivariate_t, norm
 from torch import Tensor
 from torch.distributions import Independent, MultivariateNormal, Normal
 
@@ -181,3 +181,23 @@ def test_systematic_points(noise: bool) -> None:
     assert chosen.mean.flatten().tolist() == [1.0, 2.0, 4.0]
     torch.testing.assert_close(chosen.log_weights.exp(), torch.full((3,), 1 / 3))
     assert hyperposterior.resample(draws, 4) is draws
+
+
+@pytest.mark.parametrize(("end", "level"), [(0.0, 1e-9), (1.0, 1 - 1e-9)])
+def test_the_farthest_draw_is_finite(
+    end: float, level: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quasi-random 0 or 1 counts as 1e-9 from there; no spread above 0.2^-3/2."""
+
+    class Ends:
+        def __init__(self, size: int, **_: Any):
+            self.size = size
+
+        def draw(self, count: int, **_: Any) -> Tensor:
+            return torch.full((count, self.size), end)
+
+    monkeypatch.setattr(hyperposterior, "SobolEngine", Ends)
+    move, _ = hyperposterior._student(torch.zeros(1), torch.eye(1), 1, 0)
+    quantile = float(norm.ppf(level))
+    cube = max(0.2, 1 - 2 / 54 + (2 / 54) ** 0.5 * quantile)
+    assert float(move) == pytest.approx(quantile * cube**-1.5, rel=1e-6)

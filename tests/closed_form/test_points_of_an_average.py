@@ -129,3 +129,44 @@ def test_fewer_points_for_more_tasks(
     found = averaging.average(fit, 0)
     assert len(found.points.loc) == count
     assert len(found.draws.log_weights) == 1024
+
+
+def test_points_are_made_with_their_widths(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In blocks of any size, the draws of the hyperparameters and of the widths side by side."""
+    fit = climbed(transfer="learned")
+    found = averaging.average(fit, 0)
+    chosen = hyperposterior.resample(found.draws, 24)
+    torch.testing.assert_close(
+        found.points.loc, averaging._points(fit, fit.own, chosen, found.widths).loc
+    )
+    monkeypatch.setattr(averaging, "_block", lambda _: 7)
+    again = averaging.average(fit, 0)
+    for one, every in zip(again.points, found.points, strict=True):
+        torch.testing.assert_close(one, every)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "counts", "classes"])
+def test_at_the_mode_the_own_half_is_as_it_was(kind: str) -> None:
+    """One point, at the fitted hyperparameters: sites, posteriors and ELBO of every task."""
+    fit = ascent(build(kind), table(kind))
+    own = fit.own
+    population = own.population
+    none = population.loc.new_zeros(1)
+    mode = Hyperdraws(
+        none, own.noise.start()[None], population.log_sd[None], population.loc[None], none
+    )
+    found = averaging._own_at(fit.problem, own, mode)
+    torch.testing.assert_close(found.elbo[0], own.elbo, rtol=0, atol=1e-5)
+    torch.testing.assert_close(found.posterior.loc[0], own.posterior.loc, rtol=0, atol=1e-3)
+    assert found.elbo.shape == (1, 4)
+
+
+def test_an_average_takes_all_its_buffers() -> None:
+    """Five tensors, no fewer; a state of another number of points is taken up."""
+    one, two = averaging.HyperAverage(), averaging.HyperAverage()
+    with pytest.raises(ValueError, match="zip"):
+        one.fill(torch.zeros(1))
+    one.fill(*[torch.full((3, 2), float(i)) for i in range(5)])
+    two.load_state_dict(one.state_dict())
+    assert len(two) == 3
+    assert [float(getattr(two, name)[0, 0]) for name in averaging.FIELDS] == [0, 1, 2, 3, 4]

@@ -84,3 +84,38 @@ def test_rounds_until_the_evidence_stands(monkeypatch: pytest.MonkeyPatch) -> No
     again, _, _ = tilted.climb_evidence(data, own, False, 1e-9)
     other = tilted.Propagation(data, own).renew(again.loc, again.root, 200)
     assert reached == pytest.approx(float(tilted.evidence(data, own, again, other)), abs=2e-6)
+
+
+@pytest.mark.parametrize("shift", [0.0, 1.5])
+def test_one_label_a_task_beside_a_shift(shift: float) -> None:
+    """The evidence of sigmoid(x w + shift) under a Gaussian w, by a sum over a grid."""
+    sizes = [1] * 6
+    x, y, task = table("labels", sizes=sizes, inputs=1)
+    climb = ascent(build("labels", rows=1, task_sizes=sizes, neighbours=0), (x, y, task))
+    data, own = climb.problem.table, climb.own
+    data.shift = torch.tensor([shift])
+    mean, root = torch.tensor([[0.4]]), torch.tensor([[[1.3]]])
+    other = tilted.Propagation(data, own).renew(mean, root, 50)
+    assert other is not None
+    found = update(other.precision, other.natural, mean, root)
+    w = 0.4 + 1.3 * torch.linspace(-8, 8, 801)
+    rows = data.parts[0].rows
+    eta = rows.x * w + shift
+    likely = torch.where(data.parts[0].y[:, None] > 0, eta.sigmoid(), (-eta).sigmoid())
+    mass = torch.exp(-0.5 * ((w - 0.4) / 1.3) ** 2)
+    exact = ((likely * mass).sum(1) / mass.sum()).log()
+    each = (other.constant + found.log_evidence.sum(-1))[rows.task]
+    torch.testing.assert_close(each, exact, rtol=0, atol=2e-6)
+
+
+def test_a_site_that_says_more_than_all() -> None:
+    """Where no cavity is left, the row's site keeps its mean's part and its precision is let go."""
+    data, own = half()
+    part, q = data.parts[0], own.gaussians
+    mean, variance = part.rows.predictors(q)
+    rows = part.about(*part.moments(q, data.shift), data.shift)
+    none = rows._replace(precision=torch.zeros_like(rows.precision))
+    much = rows._replace(precision=2 / variance)
+    one, two = (tilted.renew(part, mean, variance, r, data.shift) for r in (none, much))
+    for a, b in zip(one, two, strict=True):
+        torch.testing.assert_close(a, b)
