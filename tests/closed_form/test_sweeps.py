@@ -107,3 +107,42 @@ def test_a_packed_fit_stays_as_it_was(kind: str, sources: str) -> None:
     for one, held in zip(again.centre(), population, strict=True):
         assert torch.equal(one, held)
     assert type(again) is type(fit)
+
+
+SPREAD: dict[str, tuple[list[list[float]], float, bool]] = {
+    "nothing fits it": ([[1.0, 2.0], [2.0, 5.0], [3.0, 1.0], [4.0, 2.0]], 3.0, False),
+    "a constant column does": ([[1.0, 2.0], [2.0, 2.0], [3.0, 2.0], [4.0, 2.0]], 3.0, True),
+    "a column of zeros doesn't": ([[1.0, 0.0], [2.0, 0.0], [3.0, 0.0], [4.0, 0.0]], 3.0, False),
+    "zero weights do": ([[1.0, 2.0], [2.0, 5.0], [3.0, 1.0], [4.0, 2.0]], 0.0, True),
+}
+
+
+@pytest.mark.parametrize("name", SPREAD)
+def test_a_target_that_weights_fit_exactly(name: str) -> None:
+    """The same in every row: then a learned noise scale has nothing to be learned from."""
+    rows, value, refused = SPREAD[name]
+    x, y, task = torch.tensor(rows), torch.full((4,), value), torch.tensor([0, 0, 1, 1])
+    model = build(task_sizes=[2, 2])
+    given = build(task_sizes=[2, 2], likelihood=vmtl.LinearGaussian(0.5))
+    closed_form.check_spread(given, x, y, task)
+    closed_form.check_spread(model, x, y + torch.tensor([0.0, 0, 0, 1]), task)
+    if not refused:
+        closed_form.check_spread(model, x, y, task)
+        return
+    with pytest.raises(ValueError, match=rf"`y` must vary .* every row is {value}"):
+        closed_form.check_spread(model, x, y, task)
+
+
+def test_noise_is_in_double_precision() -> None:
+    """Whatever torch's default is; labels have none, and one number stands for it."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        labels = closed_form._noise([vmtl.LinearBernoulli()] * 3, 0.0)
+        regressions = closed_form._noise([vmtl.LinearGaussian(0.5)] * 3, 0.2)
+    finally:
+        torch.set_default_dtype(before)
+    assert labels.log_scale.dtype == regressions.log_scale.dtype == torch.float64
+    assert labels.log_scale.tolist() == [0.0]
+    assert len(labels.start()) == len(regressions.start()) == 0
+    assert float(regressions.log_scale) == pytest.approx(torch.tensor(0.5).log().item() - 0.2)
