@@ -193,8 +193,8 @@ def test_the_farthest_draw_is_finite(
         def __init__(self, size: int, **_: Any):
             self.size = size
 
-        def draw(self, count: int, **_: Any) -> Tensor:
-            return torch.full((count, self.size), end)
+        def draw(self, count: int, dtype: torch.dtype = torch.float32) -> Tensor:
+            return torch.full((count, self.size), end, dtype=dtype)
 
     monkeypatch.setattr(hyperposterior, "SobolEngine", Ends)
     move, _ = hyperposterior._student(torch.zeros(1), torch.eye(1), 1, 0)

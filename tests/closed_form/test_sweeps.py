@@ -1,6 +1,8 @@
 """What a sweep of the coordinate ascent moves, and what it leaves alone."""
 
+import signal
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -8,6 +10,7 @@ import torch
 import vmtl_core as vmtl
 from tests.closed_form.models import ascent, build, table
 from vmtl_core import closed_form
+from vmtl_core.coordinate import Ascent
 
 SOURCES = pytest.mark.parametrize("sources", ["own", "previous", "joint"])
 
@@ -146,3 +149,26 @@ def test_noise_is_in_double_precision() -> None:
     assert labels.log_scale.tolist() == [0.0]
     assert len(labels.start()) == len(regressions.start()) == 0
     assert float(regressions.log_scale) == pytest.approx(torch.tensor(0.5).log().item() - 0.2)
+
+
+def test_an_interrupt_waits_for_the_end_of_the_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in the second sweep: two whole ones, from which the fit goes on as if none had come."""
+    model, whole, calls = build(), build(), []
+    options: dict[str, Any] = {"steps": 4, "progress": False, "tolerance": None}
+    expected = vmtl.fit(whole, *table(), **options)
+    sweep = Ascent.sweep
+
+    def interrupted(self: Ascent, *given: Any, **named: Any) -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            signal.raise_signal(signal.SIGINT)
+        sweep(self, *given, **named)
+
+    monkeypatch.setattr(Ascent, "sweep", interrupted)
+    with pytest.raises(KeyboardInterrupt) as found:
+        vmtl.fit(model, *table(), **options)
+    monkeypatch.undo()
+    history = found.value.history  # type: ignore[attr-defined]
+    assert history.step == len(history.terms["elbo"]) == 2
+    vmtl.fit(model, *table(), resume=history, **options)
+    assert history.terms == expected.terms
