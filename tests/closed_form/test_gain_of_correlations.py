@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.closed_form.models import ascent, build
+from tests.closed_form.models import ascent, build, table
 from vmtl_core import shear, tilted
 from vmtl_core.population import Own
 from vmtl_core.sites import Table
@@ -74,3 +74,17 @@ def test_where_they_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
         setattr(own.population, name, False)
         assert shear.shear(data, own, 1e-6) is None
     assert len(asked) == 1
+
+
+def test_three_slopes_have_three_curvatures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Laplace's volume: (2 pi)^(3/2) over the root of the curvature's determinant."""
+    sizes = [2] * 24
+    climb = ascent(build(rows=3, task_sizes=sizes, neighbours=0), table(sizes=sizes, inputs=3))
+    data, own = climb.problem.table, climb.own
+    found, other, _ = tilted.climb_evidence(data, own, True, 1e-3)
+    monkeypatch.setattr(shear, "curvature", lambda *_: torch.diag(torch.tensor([2.0, 3.0, 4.0])))
+    volume = 1.5 * math.log(2 * math.pi) - 0.5 * math.log(24)
+    for gain in (0.01, -0.01):
+        moved = found, other, own.objective + (gain - volume) / 24
+        monkeypatch.setattr(shear, "climb_evidence", lambda *_, moved=moved: moved)
+        assert (shear.shear(data, own, 1e-3) is not None) == (gain > 0)
