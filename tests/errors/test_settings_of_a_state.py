@@ -100,9 +100,14 @@ def test_other_settings(case: tuple[dict[str, Any], dict[str, Any], list[str]]) 
     )
 
 
-@pytest.mark.parametrize(
-    "options", [{}, *(case[i] for case in DIFFERENT.values() for i in (0, 1))], ids=str
-)
+SAME = {"default": {}} | {
+    f"{name}, {side}": case[i]
+    for name, case in DIFFERENT.items()
+    for i, side in enumerate(("one", "other"))
+}
+
+
+@pytest.mark.parametrize("options", SAME.values(), ids=SAME)
 def test_the_same_settings(options: dict[str, Any]) -> None:
     """In another dtype too, and where tensors of the state are copied one by one."""
     model, other = build(**options).double(), build(**options)
