@@ -100,11 +100,9 @@ def test_other_settings(case: tuple[dict[str, Any], dict[str, Any], list[str]]) 
     )
 
 
-SAME = {"default": {}} | {
-    f"{name}, {side}": case[i]
-    for name, case in DIFFERENT.items()
-    for i, side in enumerate(("one", "other"))
-}
+SAME: dict[str, Any] = {"default": {}}
+for name, (one, other, _) in DIFFERENT.items():
+    SAME |= {f"{name}, one": one, f"{name}, other": other}
 
 
 @pytest.mark.parametrize("options", SAME.values(), ids=SAME)
