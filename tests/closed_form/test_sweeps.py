@@ -151,6 +151,7 @@ def test_noise_is_in_double_precision() -> None:
     assert float(regressions.log_scale) == pytest.approx(torch.tensor(0.5).log().item() - 0.2)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_waits_for_the_end_of_the_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C in the second sweep: two whole ones, from which the fit goes on as if none had come."""
     model, whole, calls = build(), build(), []

@@ -105,7 +105,8 @@ def test_equals_the_loops(sources: str, divergence: str, way: dict[str, Any]) ->
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
 def test_mini_batch_with_an_absent_task(way: dict[str, Any]) -> None:
     """(5.3): N_t / B_t for those present, KL of w alone for the absent one."""
-    compare(build(**way), *table([2, 1, 0, 4]))
+    with pytest.warns(vmtl.BatchWarning, match="leaves out 1 of 4 tasks"):
+        compare(build(**way), *table([2, 1, 0, 4]))
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())

@@ -73,6 +73,7 @@ def test_rates() -> None:
             adam._rate(constantly(wrong), 3)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_waits_for_the_end_of_the_step() -> None:
     """And what handled it before handles it again afterwards; an ignored one stays ignored."""
     before = signal.getsignal(signal.SIGINT)
