@@ -39,7 +39,7 @@ ROOT = Path(__file__).parents[1]
 CORE = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "vmtl_core").glob("*.py"))
 FOLDERS = ("analytic", "properties", "gradients", "errors", "closed_form", "training")
 # What is slow, or changes formulas itself.
-LEFT_OUT = ("test_clusters_bar", "test_mutants", "test_pyro")
+LEFT_OUT = ("test_clusters_bar", "test_mutants", "test_pyro", "test_drill")
 DESELECTED = "not compile and not compiled and not distributed_data_parallel"
 FIRST = 4  # so many files, those that most often killed, are run before the rest are read
 # What the core and its tests import: once, not for each mutant.
