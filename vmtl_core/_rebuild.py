@@ -73,7 +73,6 @@ def _quietly(values: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     return values | ({"validate_args": False} if "validate_args" in names else {})
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _argument_names(family: type) -> tuple[str, ...]:
     """The constructor's arguments."""
     if family not in KNOWN:
@@ -82,6 +81,11 @@ def _argument_names(family: type) -> tuple[str, ...]:
         _rebuildable(not free, family, f"its constructor takes any {free}")
         KNOWN[family] = tuple(one.name for one in found)
     return KNOWN[family]
+
+
+# What `torch.compiler.assume_constant_result` sets; that would import the compiler, half of the time
+# that `import vmtl_core` takes.
+_argument_names._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def _arguments(dist: Distribution, names: tuple[str, ...]) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 import io
 import pickle
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -250,3 +252,12 @@ def test_given_base_prior_moves_with_the_data() -> None:
     """A base prior in float32 under a float64 model."""
     base = Independent(Normal(torch.zeros(3), torch.ones(3)), 1)
     assert build(base_prior=base)(*table()).elbo.dtype == torch.float64
+
+
+def test_importing_the_library_leaves_the_compiler_alone() -> None:
+    """It would take more time than all the rest of the import beside torch."""
+    code = "import sys, vmtl_core; print('torch._dynamo' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=CORE.parent, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
