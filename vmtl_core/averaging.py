@@ -58,6 +58,11 @@ class Averaged(NamedTuple):
     widths: Tensor | None
     """Draws of log delta, (K, P, D)."""
 
+    @property
+    def width_weights(self) -> Tensor:
+        """Of the draws of log delta, (K,)."""
+        return torch.ones_like(self.points.noise[:, 0])
+
 
 class HyperAverage(nn.Module):
     """Posteriors at K points of the hyperparameters, of equal weight, in units of the data.
@@ -70,26 +75,30 @@ class HyperAverage(nn.Module):
     noise: Tensor
     base_loc: Tensor
     base_scale_tril: Tensor
+    labels: Tensor
+    """Each task's group at each point, -1 for none, (K, T); empty unless `sources="groups"`."""
 
     def __init__(self) -> None:
         super().__init__()
         for name in FIELDS:
             self.register_buffer(name, torch.empty(0))
+        self.register_buffer("labels", torch.empty(0, dtype=torch.long))
 
     def __len__(self) -> int:
         return len(self.loc)
 
-    def fill(self, *values: Tensor) -> None:
-        """Take the buffers, in the order of `FIELDS`."""
+    def fill(self, *values: Tensor, labels: Tensor | None = None) -> None:
+        """Take the buffers, in the order of `FIELDS`, and the groups."""
         for name, value in zip(FIELDS, values, strict=True):
             setattr(self, name, value)
+        self.labels = self.labels.new_empty(0) if labels is None else labels.to(self.labels.device)
 
     def clear(self) -> None:
         """No points: prediction uses the model's parameters."""
         self.fill(*[self.loc.new_empty(0)] * len(FIELDS))
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
-        for name in FIELDS:
+        for name in (*FIELDS, "labels"):
             if prefix + name in state_dict:
                 setattr(self, name, torch.empty_like(state_dict[prefix + name]))
         super()._load_from_state_dict(state_dict, prefix, *args)

@@ -12,29 +12,25 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
 
 from vmtl_core._checks import require
+from vmtl_core._hyperpriors import START_SD, START_WIDTH, STATIONARY_WIDTH
+from vmtl_core.averaging import TOLERANCE
 from vmtl_core.candidates import nearest
 from vmtl_core.coordinate import Ascent, Joint, Mixing, Previous, Problem, State, Transfer
 from vmtl_core.distributions import full_gaussian
 from vmtl_core.evidence import Updated
-from vmtl_core.likelihoods import (
-    LinearBernoulli,
-    LinearCategorical,
-    LinearGaussian,
-    LinearPoisson,
-)
+from vmtl_core.group_fit import Grouped, begin_groups, pack_groups
+from vmtl_core.likelihoods import BOUNDS, OURS, LinearGaussian
 from vmtl_core.mixture import Weights
 from vmtl_core.population import Noise, Own, Population, fit_own
 from vmtl_core.posteriors import GaussianWeights
-from vmtl_core.priors import START_SD, START_WIDTH, STATIONARY_WIDTH
 from vmtl_core.shear import shear
 from vmtl_core.sites import Site, Table
+from vmtl_core.tilted import tilted
 from vmtl_core.units import Measured, design, measure, triangular
 
 if TYPE_CHECKING:
     from vmtl_core.elbo import MultiTaskELBO
 
-OURS = (LinearGaussian, LinearBernoulli, LinearPoisson, LinearCategorical)
-BOUNDS = ("jensen", "convex")
 GUMBEL_DRAWS, MOST_DRAWS, NUMBERS = 8, 128, 300_000
 """Draws of the Gumbel noise that the expected objective is made of, the same at every step: 8, and up
 to 128 where that makes no more than so many numbers."""
@@ -88,6 +84,8 @@ def _all_free(model: MultiTaskELBO) -> bool:
     """Whether everything that the model learns by default may move."""
     given = [p for name, p in model.named_parameters() if "likelihood" not in name]
     fixed = [model.prior.log_width] if model.prior.log_width is not None else []
+    if model.sources == "groups":
+        fixed.append(model.prior.mixing.logits)
     if model.prior.base is not None and model.prior.base.given == "standard":
         fixed += [model.prior.base.loc, model.prior.base.log_scale]
     return all(p.requires_grad or any(p is f for f in fixed) for p in given)
@@ -269,7 +267,7 @@ def correlated(
     """
     own = _own(found, tolerance)
     lower = None
-    if model.sources == "own" and found.problem.table.columns == 1:
+    if model.sources in ("own", "groups") and found.problem.table.columns == 1:
         lower = shear(found.problem.table, own, tolerance)
     if lower is None:
         return found, own, None
@@ -282,6 +280,8 @@ def begin(
 ) -> Ascent:
     """Fit the own-data half, unless it is given, choose candidates, set up the mixture half."""
     own = own or _own(found, tolerance)
+    if model.sources == "groups":
+        return begin_groups(model, found.problem, tilted(found.problem.table, own, TOLERANCE))
     problem, mixing = found.problem, model.prior.mixing
     if mixing.index is not None and mixing.index.shape[1]:
         mixing.index.copy_(nearest(own.gaussians, mixing.index.shape[1], seed))
@@ -296,11 +296,12 @@ def _own(found: Setting, tolerance: float) -> Own:
 
 def ascent_class(model: MultiTaskELBO) -> type[Ascent]:
     """How the sources are taken."""
-    return {"own": Ascent, "previous": Previous, "joint": Joint}[model.sources]
+    classes = {"groups": Grouped, "own": Ascent, "previous": Previous, "joint": Joint}
+    return classes[model.sources]
 
 
 def _with_columns(mixing: Mixing, columns: Tensor | None) -> Mixing:
-    return Mixing(mixing.weights, mixing.logits, mixing.start, columns)
+    return replace(mixing, columns=columns)
 
 
 @torch.no_grad()
@@ -355,7 +356,8 @@ def pack(ascent: Ascent, lower: Tensor | None) -> dict[str, Any]:
     """The state of a fit as tensors, for `History.optimizer`; copies of what moves in place."""
     own, state = ascent.own, ascent.state
     population, width = ascent.population, state.log_width
-    return {
+    groups = {"groups": pack_groups(ascent)} if isinstance(ascent, Grouped) else {}
+    return groups | {
         "lower": lower,
         "own": [own.population.loc, own.population.log_sd, own.noise.log_scale, own.elbo],
         "own_site": list(own.site),
@@ -394,7 +396,10 @@ def unpack(model: MultiTaskELBO, found: Setting, packed: dict[str, Any]) -> Asce
     logits, log_width, noise, *posterior = packed["state"]
     none = torch.zeros_like(logits)
     state = State(logits, log_width, noise, Updated(*posterior), none, none[None])
-    ascent = ascent_class(model)(problem, own, state)
+    if model.sources == "groups":
+        ascent: Ascent = Grouped.unpacked(problem, own, state, packed["groups"])
+    else:
+        ascent = ascent_class(model)(problem, own, state)
     loc, log_sd = packed["population"]
     ascent.population = replace(ascent.population, loc=loc, log_sd=log_sd)
     ascent.expansion.other = None if packed["other"] is None else Site(*packed["other"])

@@ -60,6 +60,7 @@ class Mixing:
     start: Tensor
     columns: Tensor | None
     """Which component each entry is of; None where every row has all."""
+    learned: bool = True
 
 
 @dataclass
@@ -110,8 +111,9 @@ class Problem(NamedTuple):
         total = state.logits.new_zeros(())
         if not self.weak:
             return total
-        away = (state.logits - self.mixing.start)[~self.mixing.weights.excluded]
-        total = total + log_normal(away, 1.0).sum()
+        if self.mixing.learned:
+            away = (state.logits - self.mixing.start)[~self.mixing.weights.excluded]
+            total = total + log_normal(away, 1.0).sum()
         if state.log_width is not None and self.transfer.learned:
             total = total + log_normal(state.log_width, 1.0).sum()
         return total
@@ -158,19 +160,26 @@ class Ascent:
 
     def sweep(self, alternations: int = SWEEPS, hyperparameters: bool = True) -> None:
         """One round of all coordinates."""
-        problem, state, mixing = self.problem, self.state, self.mixing
-        parts = problem.parts(self.sources(), state.log_width, self.population)
+        parts = self.parts()
         for _ in range(alternations):
             self.posteriors(parts)
         if not hyperparameters:
             return
-        hold = float(problem.weak)
+        self.climb()
+        maximise(self.collapsed(), self.free(), STEPS, 1e-10)
+
+    def parts(self) -> Components:
+        """What everybody's prior is made of."""
+        return self.problem.parts(self.sources(), self.state.log_width, self.population)
+
+    def climb(self) -> None:
+        """A step of the mixing weights."""
+        state, mixing = self.state, self.mixing
         state.logits, log_alpha = mixing.weights.climb(
-            state.logits, self.log_alpha(), state.kl, mixing.start, hold
+            state.logits, self.log_alpha(), state.kl, mixing.start, float(self.problem.weak)
         )
         self._logits, self._log_alpha = state.logits, log_alpha
         state.phi = mixing.weights.responsibilities(log_alpha, state.kl)
-        maximise(self.collapsed(), self.free(), STEPS, 1e-10)
 
     def log_alpha(self) -> Tensor:
         """Of every draw, (R, T, K); kept while the logits stay the same tensor."""
@@ -203,7 +212,7 @@ class Ascent:
         phi = state.phi.mean(0)
 
         def value() -> Tensor:
-            parts = problem.parts(self.sources(), state.log_width, self.population)
+            parts = self.parts()
             log_scale = problem.noise.tasks(state.noise)
             with torch.no_grad():
                 prior = product(phi, parts, mixing.columns)
@@ -242,7 +251,7 @@ class Ascent:
     def values(self) -> tuple[Tensor, Tensor, Tensor]:
         """Expected log likelihood and divergence of each task, (T,), and hyperpriors over T."""
         problem, state, mixing = self.problem, self.state, self.mixing
-        parts = problem.parts(self.sources(), state.log_width, self.population)
+        parts = self.parts()
         q = state.posterior.gaussians()
         state.kl = kl_pairs(q, 2 * root_log_det(state.posterior.root), parts, mixing.columns)
         log_scale = problem.noise.tasks(state.noise)

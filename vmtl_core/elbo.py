@@ -20,6 +20,7 @@ from vmtl_core.candidates import MANY, NEIGHBOURS
 from vmtl_core.distributions import detach, example
 from vmtl_core.divergences import METHODS, mixture_kl, pairwise_kl, responsibilities
 from vmtl_core.expectations import has_expectation, linear_moments
+from vmtl_core.group_mixing import GroupMixing, helpers, why_no_groups
 from vmtl_core.likelihoods import exact_log_likelihood, expected_log_likelihood
 from vmtl_core.mixing import GumbelSoftmaxMixing, Schedule, as_schedule
 from vmtl_core.priors import (
@@ -29,7 +30,7 @@ from vmtl_core.priors import (
     standard_normal_like,
 )
 
-SOURCES = ("own", "previous", "joint")
+SOURCES = ("auto", "groups", "own", "previous", "joint")
 
 
 class ELBOTerms(NamedTuple):
@@ -97,9 +98,12 @@ class MultiTaskELBO(KeepsSettings):
         latents: q(z|x, D_t): a module or callable x -> Distribution of batch shape (T, B); None
             means z = x.
         task_sizes: N_t, how many examples each task has in all.
-        sources: whose posteriors the prior is made of. "own": a second set, each fitted to its own
-            task's data alone under the base prior, (5.5); "previous": the others' current q, detached;
-            "joint": the others' current q, gradients and all.
+        sources: what the prior of a task is made of. "groups": groups of tasks, each as all its
+            members but this one tell it by their own data, (12.3); which and how many is chosen by
+            the evidence, in `fit`. "own": the other tasks one by one, each by a second posterior
+            fitted to its own data alone under the base prior, (5.5); "previous": their current q,
+            detached; "joint": their current q, gradients and all. "auto": "groups" where the closed
+            form can have them, else "own".
         base_prior: None, "standard", "learned" or a Distribution; see `BasePrior`. With one, the
             prior of z gets a component N(0, I) too.
         transfer: "stationary", "learned", a number or None; see `WeightsPrior`. "stationary" needs
@@ -153,7 +157,7 @@ class MultiTaskELBO(KeepsSettings):
         *,
         task_sizes: Sequence[int] | Tensor,
         divergence: str = "jensen",
-        sources: str = "own",
+        sources: str = "auto",
         base_prior: str | Distribution | None = "learned",
         transfer: str | float | None = "stationary",
         weight_samples: int = 10,
@@ -176,7 +180,7 @@ class MultiTaskELBO(KeepsSettings):
         one_of("sources", sources, SOURCES)
         one_of("hyperprior", hyperprior, ("weak", None))
         one_of("expectation", expectation, ("exact", "sampled"))
-        self.tasks, self.divergence, self.sources = len(sizes), divergence, sources
+        self.tasks, self.divergence = len(sizes), divergence
         self.weight_samples = positive_int("weight_samples", weight_samples)
         self.latent_samples = positive_int("latent_samples", latent_samples)
         self.divergence_samples = positive_int("divergence_samples", divergence_samples)
@@ -187,6 +191,12 @@ class MultiTaskELBO(KeepsSettings):
         self.register_buffer("task_sizes", torch.tensor(sizes), persistent=False)
         self.posteriors = Bundle(self.tasks, likelihood, weights, latents)
         self.own: Bundle | None = None
+        second = (own_weights, own_latents, own_likelihood, neighbours)
+        why = why_no_groups(self, base_prior, transfer, any(one is not None for one in second))
+        require(sources != "groups" or why is None, f"`sources='groups'` can't be had: {why}")
+        if sources == "auto":
+            sources = "groups" if why is None else "own"
+        self.sources = sources
         given = {"weights": own_weights, "latents": own_latents, "likelihood": own_likelihood}
         for name, value in given.items():
             require(
@@ -197,7 +207,7 @@ class MultiTaskELBO(KeepsSettings):
             own_latents is None or latents is not None,
             "`own_latents` needs `latents`, whose twin it is; got latents=None",
         )
-        if sources == "own":
+        if sources in ("own", "groups"):
             self.own = self.posteriors.twin(own_likelihood, own_weights, own_latents)
         q_w = self.posteriors.q_weights()
         if self.own is not None:
@@ -216,8 +226,9 @@ class MultiTaskELBO(KeepsSettings):
             q_w.event_shape,
             base_prior,
             transfer,
-            own_sources=sources == "own",
+            own_sources=self.own is not None,
             neighbours=neighbours if neighbours is not None or self.tasks <= MANY else NEIGHBOURS,
+            groups=sources == "groups",
         ).to(like)
         self.latent_mixing: GumbelSoftmaxMixing | None = None
         if latents is not None:
@@ -436,8 +447,34 @@ class MultiTaskELBO(KeepsSettings):
         return self.latent_mixing.probabilities()
 
     @torch.no_grad()
+    def groups(self) -> Tensor:
+        """Who belongs where: probability of every task to be in each group, (T, C).
+
+        Largest group first; what is missing to 1 is the probability of being in none. Those of
+        the hyperparameters and of the partition that the evidence likes best; `responsibilities`
+        are averaged over both.
+
+        Raises:
+            ValueError: unless `sources="groups"`.
+        """
+        mixing = self.prior.mixing
+        if not isinstance(mixing, GroupMixing):
+            raise ValueError(
+                f"`groups` needs sources='groups'; this model has sources={self.sources!r}"
+            )
+        share = mixing.member[:, :-1]
+        return share[:, share.sum(0) > 0.5]
+
+    @torch.no_grad()
     def responsibilities(self) -> Tensor:
-        """phi[t, k], which source explains task t: same shape as `alpha`. Equation (4.5)."""
+        """phi[t, k], which source explains task t: same shape as `alpha`. Equation (4.5).
+
+        With groups, (12.8): how often k is in the group of t over the average of `fit`, each time
+        shared among the others there; the last column has the times that t is in a group without
+        others, or in none.
+        """
+        if len(self.average.labels):
+            return helpers(self.average.labels).to(self.prior.mixing.logits)
         components = self.prior.components(self.source_weights())
         kl = pairwise_kl(self.q_weights(), components)
         mixing = self.prior.mixing

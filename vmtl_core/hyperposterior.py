@@ -1,28 +1,26 @@
 """The posterior of the hyperparameters of the own-data half, by importance sampling.
 
 Noise scales and population sds have no closed form; given them the population mean is Gaussian and
-integrated out, (5.17). The proposal is a Student t about the mode, fitted once more to its own draws.
+integrated out, (5.17).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.quasirandom import SobolEngine
 
+from vmtl_core._hyperpriors import MEAN_SD
 from vmtl_core.evidence import times, update
+from vmtl_core.importance import effective, sample
 from vmtl_core.population import NARROW, WIDE, Own
-from vmtl_core.priors import MEAN_SD
-from vmtl_core.quasi_newton import curvature
 from vmtl_core.sites import Table
 
 MOST_DIRECTIONS = 24
 """With more hyperparameters than that, those of one kind move together."""
-FREEDOM = 6.0
-"""Degrees of freedom of the Student t."""
 DRAWS, FEWEST, NUMBERS = 1024, 64, 1_000_000
 """Draws; fewer, but not below `FEWEST`, where all their matrices would have more numbers."""
 POOR = 32.0
@@ -51,7 +49,7 @@ class Hyperdraws(NamedTuple):
     @property
     def effective(self) -> float:
         """Effective number of draws."""
-        return float(1 / (2 * self.log_weights).exp().sum())
+        return effective(self.log_weights)
 
 
 class Collapsed(NamedTuple):
@@ -73,8 +71,7 @@ def collapsed(
     Args:
         table, own: data, and the own-data half at its mode, about which sites are taken.
         noise: (S, F); log_sd: (S, P, D).
-        together: whether the sds keep their ratios. They are one unknown then and have one
-            hyperprior, the geometric mean of theirs.
+        together: whether the sds keep their ratios, and have one hyperprior.
     """
     population, count = own.population, len(noise)
     site = table.site(own.noise.tasks(noise), own.other)
@@ -90,8 +87,7 @@ def collapsed(
         return Collapsed(
             total, loc, torch.zeros_like(site.precision[:, 0]).expand(count, *root.shape[-3:])
         )
-    hyperprior = population.log_marginal_hyperprior(log_sd)
-    total = total + (hyperprior / log_sd[0].numel() if together else hyperprior)
+    total = total + population.log_marginal_hyperprior(log_sd, together)
     pulled = site.precision @ found.root
     weight = (site.precision - pulled @ pulled.mT).sum(-4)
     natural = (site.natural - times(pulled, times(found.root.mT, site.natural))).sum(-3)
@@ -101,32 +97,32 @@ def collapsed(
 
 
 class Directions:
-    """Which way the hyperparameters move from their mode, and how to get there."""
+    """Which way hyperparameters move from their mode, and how to get there.
 
-    def __init__(self, own: Own, together: bool = False):
-        noise, log_sd = own.noise.start(), own.population.log_sd
-        self.noise, self.log_sd = noise, log_sd
-        learned = log_sd.numel() if own.population.learned else 0
-        few = len(noise) + learned <= MOST_DIRECTIONS and not together
-        self.kinds = [
-            (len(noise), few or len(noise) <= 2),
-            (learned, few or (learned + 2 <= MOST_DIRECTIONS and not together)),
-        ]
-        self.size = sum(n if each else min(n, 1) for n, each in self.kinds)
-        self.together = not self.kinds[1][1]
+    Args:
+        modes: of each kind; noise scales come first.
+        together: whether those of a kind move together, but for one or two noise scales.
+    """
 
-    def place(self, move: Tensor) -> tuple[Tensor, Tensor]:
-        """noise (S, F) and log_sd (S, P, D) for moves (S, size)."""
-        count, at, parts = len(move), 0, []
-        for n, each in self.kinds:
-            width = n if each else min(n, 1)
-            parts.append(move[:, at : at + width].expand(count, n) if n else move[:, :0])
-            at += width
-        noise = (self.noise + parts[0]).clamp(NARROW, WIDE)
-        log_sd = self.log_sd.expand(count, *self.log_sd.shape)
-        if parts[1].shape[1]:
-            log_sd = (log_sd + parts[1].view(log_sd.shape)).clamp(NARROW, WIDE)
-        return noise, log_sd
+    def __init__(self, modes: Sequence[Tensor], together: bool = False):
+        self.modes = modes
+        sizes = [mode.numel() for mode in modes]
+        rest = sum(sizes) - sizes[0]
+        few = sum(sizes) <= MOST_DIRECTIONS and not together
+        apart = few or (rest + 2 <= MOST_DIRECTIONS and not together)
+        self.each = [few or sizes[0] <= 2, *[apart] * (len(modes) - 1)]
+        pairs = zip(sizes, self.each, strict=True)
+        self.widths = [n if each else min(n, 1) for n, each in pairs]
+        self.size = sum(self.widths)
+        self.together = len(modes) > 1 and not self.each[1]
+
+    def place(self, move: Tensor) -> list[Tensor]:
+        """The hyperparameters of each kind, (S, *shape), for moves (S, size)."""
+        found = []
+        for mode, part in zip(self.modes, move.split(self.widths, 1), strict=True):
+            wide = part.expand(len(move), mode.numel()).view(len(move), *mode.shape)
+            found.append((mode + wide).clamp(NARROW, WIDE))
+        return found
 
 
 def draw_hyperparameters(table: Table, own: Own, seed: int) -> Hyperdraws:
@@ -135,88 +131,39 @@ def draw_hyperparameters(table: Table, own: Own, seed: int) -> Hyperdraws:
     Where a population sd may as well be 0, its posterior has a long tail that the draws miss; if
     few of them count for that reason, the sds keep their ratios.
     """
-    ways = Directions(own)
-    draws = _draws(table, own, ways, seed)
-    if ways.size and not ways.together and draws.effective < POOR:
-        draws = _draws(table, own, Directions(own, together=True), seed)
+    draws = _draws(table, own, False, seed)
+    if draws.effective < POOR and ways_of(own, True).size < ways_of(own, False).size:
+        draws = _draws(table, own, True, seed)
     return draws
 
 
-def _draws(table: Table, own: Own, ways: Directions, seed: int) -> Hyperdraws:
-    if not ways.size:
-        noise, log_sd = ways.place(own.site.natural.new_zeros(1, 0))
-        found = collapsed(table, own, noise, log_sd)
-        none = torch.zeros_like(found.log_evidence)
-        return Hyperdraws(none, noise, log_sd, found.mean, found.root)
-    count = max(FEWEST, min(DRAWS, NUMBERS // own.site.precision.numel()))
-    centre, root = own.site.natural.new_zeros(ways.size), _laplace(table, own, ways)
-    for again in (False, True):
-        size = count if again else count // 2
-        move, log_proposal = _student(centre, root, size, seed + again)
-        noise, log_sd = ways.place(move)
-        found = _in_blocks(table, own, noise, log_sd, ways.together)
-        log_weights = _truncated(found.log_evidence - log_proposal)
-        if not again:
-            centre, root = _refit(move, log_weights.exp().unsqueeze(-1), root)
-    return Hyperdraws(log_weights, noise, log_sd, found.mean, found.root)
+def ways_of(own: Own, together: bool = False) -> Directions:
+    """Of noise scales and, if they are learned, the population's sds."""
+    learned = [own.population.log_sd] if own.population.learned else []
+    return Directions([own.noise.start(), *learned], together)
 
 
-def _truncated(log_weights: Tensor) -> Tensor:
-    """Normalised, none above sqrt(S) times their mean: a far draw that chance has made is not the answer.
+def _draws(table: Table, own: Own, together: bool, seed: int) -> Hyperdraws:
+    ways = ways_of(own, together)
 
-    References:
-        Ionides, *Truncated Importance Sampling*, 2008.
-    """
-    count = len(log_weights)
-    mean = log_weights.logsumexp(0) - math.log(count)
-    return log_weights.clamp_max(mean + 0.5 * math.log(count)).log_softmax(0)
-
-
-def _refit(move: Tensor, weights: Tensor, root: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and root of the covariance of weighted draws, the latter drawn towards `root`."""
-    centre = (weights * move).sum(0)
-    spread = (weights * (move - centre)).mT @ (move - centre)
-    effective = float(1 / weights.square().sum())
-    share = effective / (effective + 2 * len(centre))
-    return centre, torch.linalg.cholesky(share * spread + (1 - share) * root @ root.mT)
-
-
-def _in_blocks(table: Table, own: Own, noise: Tensor, log_sd: Tensor, together: bool) -> Collapsed:
-    """`collapsed` for blocks of draws, so that memory stays bounded."""
-    size = max(1, NUMBERS // own.site.precision.numel())
-    blocks = [
-        collapsed(table, own, a, b, together)
-        for a, b in zip(noise.split(size), log_sd.split(size), strict=True)
-    ]
-    return Collapsed(*(torch.cat(one) for one in zip(*blocks, strict=True)))
-
-
-def _laplace(table: Table, own: Own, ways: Directions) -> Tensor:
-    """Root of the proposal's covariance: the inverse curvature at the mode, sds from 0.02 to 1."""
-
-    def gradients(at: Tensor) -> Tensor:
-        at = at.requires_grad_(True)
-        value = collapsed(table, own, *ways.place(at), ways.together).log_evidence.sum()
-        return torch.autograd.grad(value, at)[0]
+    def at(move: Tensor) -> tuple[Tensor, ...]:
+        noise, *rest = ways.place(move)
+        log_sd = own.population.log_sd
+        log_sd = rest[0] if rest else log_sd.expand(len(move), *log_sd.shape)
+        found = collapsed(table, own, noise, log_sd, ways.together)
+        return found.log_evidence, noise, log_sd, found.mean, found.root
 
     mode = own.site.natural.new_zeros(ways.size)
-    size, vectors = torch.linalg.eigh(curvature(gradients, mode))
-    return vectors * size.clamp(1.0, 2500.0).rsqrt()
+    if not ways.size:
+        return Hyperdraws(mode.new_zeros(1), *at(mode[None])[1:])
+    found = sample(at, mode, *sizes(own), seed)
+    return Hyperdraws(found.log_weights, *found.rest)
 
 
-def _student(centre: Tensor, root: Tensor, count: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Quasi-random draws of a multivariate Student t, (S, d), and their log density up to a constant."""
-    size = len(centre)
-    uniform = SobolEngine(size + 1, scramble=True, seed=seed).draw(count, dtype=torch.float64)
-    uniform = uniform.clamp(1e-9, 1 - 1e-9).to(centre)
-    normal = math.sqrt(2) * torch.erfinv(2 * uniform[:, :size] - 1)
-    chosen = math.sqrt(2) * torch.erfinv(2 * uniform[:, size] - 1)
-    # A chi-square over its degrees of freedom, by Wilson and Hilferty's cube of a normal.
-    cube = 1 - 2 / (9 * FREEDOM) + math.sqrt(2 / (9 * FREEDOM)) * chosen
-    spread = cube.clamp_min(0.2).pow(3).rsqrt()
-    move = normal * spread.unsqueeze(1)
-    log_density = -0.5 * (FREEDOM + size) * torch.log1p(move.square().sum(1) / FREEDOM)
-    return centre + move @ root.mT, log_density
+def sizes(own: Own) -> tuple[int, int]:
+    """How many draws, and how many at a time, so that memory stays bounded."""
+    block = max(1, NUMBERS // own.site.precision.numel())
+    return max(FEWEST, min(DRAWS, block)), block
 
 
 def resample(draws: Hyperdraws, points: int) -> Hyperdraws:

@@ -325,3 +325,9 @@ def check_support(name: str, dist: Distribution, value: Tensor) -> None:
     inside = support.check(value).reshape(-1, len(value)).all(0)
     bad = value[~inside].unique().tolist()
     require(not bad, f"`{name}` must lie in the likelihood's support ({support}); got {bad[:10]}")
+
+
+OURS = (LinearGaussian, LinearBernoulli, LinearPoisson, LinearCategorical)
+"""Likelihoods that the closed form knows."""
+BOUNDS = ("jensen", "convex")
+"""Divergences whose best Gaussian it knows."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from vmtl_core._hyperpriors import FEW, MEAN_SD
 from vmtl_core.evidence import Gaussians, Updated, log_diagonal, log_normal, update
 from vmtl_core.likelihoods import TASK_NOISE_SD
-from vmtl_core.priors import FEW, MEAN_SD
 from vmtl_core.quasi_newton import maximise
 from vmtl_core.sites import Site, Table
 
@@ -91,18 +91,25 @@ class Population:
         """log density (5.6) of m_0 and of log s_0, a scalar."""
         if not (self.learned and self.weak):
             return log_sd.new_zeros(())
+        return self.log_sd_hyperprior(log_sd) + log_normal(loc, MEAN_SD).sum()
+
+    def log_sd_hyperprior(self, log_sd: Tensor) -> Tensor:
+        """log density (5.6) of log s_0, (...,)."""
         c = self.push
         constant = math.log(2) + c / 2 * math.log(c / 2) - math.lgamma(c / 2)
-        total = (c * (log_sd - (2 * log_sd).exp() / 2) + constant).sum()
-        return total + log_normal(loc, MEAN_SD).sum()
+        return (c * (log_sd - (2 * log_sd).exp() / 2) + constant).sum((-2, -1))
 
-    def log_marginal_hyperprior(self, log_sd: Tensor) -> Tensor:
+    def log_marginal_hyperprior(self, log_sd: Tensor, tied: bool = False) -> Tensor:
         """log density of log s_0 where it is averaged over, (...,): half-Cauchy of scale 1.
+
+        Tied, the sds keep their ratios: they are one unknown and have one hyperprior, the geometric
+        mean of theirs.
 
         The push of (5.6) keeps a point estimate away from 0; an average needs none, and a sd that
         may be large has the heavy tail that Gelman (2006) recommends.
         """
-        return (log_sd - torch.log1p((2 * log_sd).exp()) + math.log(2 / math.pi)).sum((-2, -1))
+        each = log_sd - torch.log1p((2 * log_sd).exp()) + math.log(2 / math.pi)
+        return each.mean((-2, -1)) if tied else each.sum((-2, -1))
 
 
 @dataclass

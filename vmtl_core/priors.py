@@ -23,29 +23,30 @@ from vmtl_core._checks import (
     room,
     sizes,
 )
+from vmtl_core._hyperpriors import FEW, MEAN_SD, START_SD, START_WIDTH, STATIONARY_WIDTH
 from vmtl_core._settings import KeepsSettings, described
 from vmtl_core.distributions import (
     Concatenated,
     can_rebuild,
     concatenate,
+    correlated,
     detach,
     example,
     expanded,
+    full_gaussian,
     gaussian,
     map_parameters,
     relax,
     widen,
 )
+from vmtl_core.evidence import times
+from vmtl_core.group_mixing import GroupMixing
+from vmtl_core.groups import cavity_laws
 from vmtl_core.mixing import GumbelSoftmaxMixing, log_normal_density
+from vmtl_core.sites import Site
 from vmtl_core.units import Units
 
 BASE_PRIORS = ("standard", "learned")
-START_SD, MEAN_SD = 0.3, math.sqrt(0.5)
-"""A learned base prior: the sd it starts from, as that of the posteriors; the sd of m_0's prior."""
-START_WIDTH, STATIONARY_WIDTH = 0.3, 1.0
-"""Where a learned transfer width starts, and one in units of p_0's sd."""
-FEW = 12
-"""Up to so many tasks the hyperprior of v_0 has all its weight; beyond, FEW / T of it."""
 
 
 def mixture_prior(components: Distribution, log_weights: Tensor) -> MixtureSameFamily:
@@ -171,6 +172,7 @@ class WeightsPrior(KeepsSettings):
         own_sources: whether the sources are own-data posteriors, which fit a learned base prior;
             the mixture then gives it no gradient.
         neighbours: how many sources a task's prior is made of; None for all others.
+        groups: whether the components are groups of tasks, (12.3), in the place of single ones.
     """
 
     def __init__(
@@ -181,6 +183,7 @@ class WeightsPrior(KeepsSettings):
         transfer: str | float | None = "stationary",
         own_sources: bool = False,
         neighbours: int | None = None,
+        groups: bool = False,
     ):
         super().__init__()
         self.event_shape = sizes("event_shape", event_shape)
@@ -188,7 +191,11 @@ class WeightsPrior(KeepsSettings):
         self.base = None if base_prior is None else BasePrior(base_prior, event_shape)
         self.own_units = Units()
         with_base = self.base is not None
-        self.mixing = GumbelSoftmaxMixing(tasks, base=with_base, neighbours=neighbours)
+        self.mixing = (
+            GroupMixing(tasks)
+            if groups
+            else GumbelSoftmaxMixing(tasks, base=with_base, neighbours=neighbours)
+        )
         self.log_width: nn.Parameter | None = None
         self.stationary = transfer == "stationary"
         self.given_width = not (transfer is None or isinstance(transfer, str))
@@ -201,7 +208,8 @@ class WeightsPrior(KeepsSettings):
             )
             room("`event_shape`", *self.event_shape)
             start = STATIONARY_WIDTH if self.stationary else START_WIDTH
-            self.log_width = nn.Parameter(torch.full(tuple(event_shape), math.log(start)))
+            width = torch.full(tuple(event_shape), math.log(start))
+            self.log_width = nn.Parameter(width, requires_grad=not groups)
         elif transfer is not None:
             width = torch.tensor(math.log(positive_scale("transfer", transfer)))
             self.log_width = nn.Parameter(width, requires_grad=False)
@@ -237,6 +245,8 @@ class WeightsPrior(KeepsSettings):
             event == self.event_shape,
             f"`sources` must have event shape {self.event_shape}; got {event}",
         )
+        if isinstance(self.mixing, GroupMixing):
+            return self._groups(sources, self.mixing.member)
         units, width, base = self.units, self.width(), None
         if self.base is not None:
             fixed = self.own_sources and self.base.given == "learned"
@@ -259,6 +269,37 @@ class WeightsPrior(KeepsSettings):
                 return anchor
             return concatenate([map_parameters(every.parts[0], lambda t: t[rows[:, :-1]]), anchor])
         return map_parameters(every, lambda t: t[rows])
+
+    @torch.no_grad()
+    def _groups(self, sources: Distribution, member: Tensor) -> Distribution:
+        """What every task's groups say of it without it, and p_0, (T, C + 1). Equation (12.3).
+
+        A source's site is its posterior without p_0.
+        """
+        base, width = self.base, self.log_width
+        own = full_gaussian(self.units.to_standard(sources))
+        assert base is not None
+        assert width is not None
+        require(own is not None, f"`sources` must be Gaussian; got {type(sources).__name__}")
+        loc, factor = (t.double() for t in own)  # type: ignore[union-attr]
+        columns = [
+            t.double().view(len(loc[0, 0]), -1).mT for t in (base.loc, base.log_scale, width)
+        ]
+        mean, log_sd, log_width = columns
+        posterior = torch.cholesky_inverse(factor)
+        prior = (-2 * log_sd).exp()
+        site = Site(
+            posterior - torch.diag_embed(prior),
+            times(posterior, loc) - prior * mean,
+            torch.zeros_like(loc[:, 0, 0]),
+        )
+        laws = cavity_laws(site, mean, log_sd, log_width, member.double())
+        none = mean, torch.diag_embed((2 * log_sd).exp())
+        pairs = zip(laws, none, strict=True)
+        every = [torch.cat([a, b.expand_as(a[:, :1])], 1) for a, b in pairs]
+        lower = torch.linalg.cholesky(every[1])
+        found = correlated(every[0].to(own[0]), lower.to(own[0]), self.event_shape)  # type: ignore[index]
+        return self.units.to_data(found)
 
     def anchor(self, event_shape: Sequence[int]) -> Distribution:
         """What own-data posteriors are fitted under: p_0, or N(0, I) in standard units; (1,)."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vmtl_core.averaging import Averaged
     from vmtl_core.coordinate import Ascent
     from vmtl_core.elbo import MultiTaskELBO
+    from vmtl_core.group_points import GroupAverage
     from vmtl_core.units import Measured
 
 LEVELS = (0.05, 0.95)
@@ -26,7 +27,7 @@ FAR_MEAN, FAR_SD = 3.0, 5.0
 
 
 def intervals(
-    model: MultiTaskELBO, found: Averaged, ascent: Ascent, units: Measured
+    model: MultiTaskELBO, found: Averaged | GroupAverage, ascent: Ascent, units: Measured
 ) -> dict[str, Interval]:
     """Posterior means and 90 % intervals of the learned hyperparameters, in units of the data.
 
@@ -52,7 +53,7 @@ def intervals(
             result[name] = interval(values, weights)
     if found.widths is not None:
         widths = found.widths.exp().mT.reshape(len(found.widths), *shape)
-        result["transfer_width"] = interval(widths, torch.full_like(widths.flatten(1)[:, 0], 1.0))
+        result["transfer_width"] = interval(widths, found.width_weights)
     return result
 
 

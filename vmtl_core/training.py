@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,7 +19,7 @@ from vmtl_core._checks import one_of, positive_finite, positive_int, require
 from vmtl_core._random import forked
 from vmtl_core._settings import compare
 from vmtl_core.adam import FIRST_RATE, LAST_SHARE, fit_adam, step_seed, whole_steps
-from vmtl_core.averaging import average
+from vmtl_core.averaging import Averaged, average
 from vmtl_core.batches import StratifiedBatches
 from vmtl_core.closed_form import (
     Setting,
@@ -34,6 +35,8 @@ from vmtl_core.closed_form import (
 )
 from vmtl_core.coordinate import Ascent
 from vmtl_core.elbo import MultiTaskELBO
+from vmtl_core.group_fit import Grouped
+from vmtl_core.group_points import GroupAverage, average_groups
 from vmtl_core.history import (
     ConvergenceWarning,
     History,
@@ -230,11 +233,19 @@ def _choose(
             f"`method` must be that of `resume`, {resume.method!r}; got {method!r}",
         )
         return resume.method == "coordinate"
-    if method == "adam":
+    groups = model.sources == "groups"
+    if method == "adam" and not groups:
         return False
     why = obstacle(model, x)
     if why is None and batch_size is not None:
         why = "`batch_size` must be None"
+    if method == "adam":
+        why = "`method` must be 'auto' or 'coordinate'"
+    require(
+        why is None or not groups,
+        f"groups are found in closed form alone, which can't be had for this fit: {why}; or make "
+        "the model with `sources='own'`, other tasks one by one",
+    )
     if why is None and method == "auto" and model.posteriors.weights.event_shape[0] > MANY_INPUTS:
         return False
     require(
@@ -353,7 +364,7 @@ def _ascend(
         history.converged = bool(history.converged) and ascent.own.settled
     history.hyperparameters = {}
     model.average.clear()
-    if averaged and model.sources == "own" and model.hyperprior is not None:
+    if averaged and model.sources in ("own", "groups") and model.hyperprior is not None:
         _average(model, ascent, found, seed, history)
 
 
@@ -395,12 +406,18 @@ def _average(
     model: MultiTaskELBO, ascent: Ascent, found: Setting, seed: int, history: History
 ) -> None:
     """Fill the model's average and the history's intervals."""
-    result = average(ascent, seed)
+    result: Averaged | GroupAverage
+    if isinstance(ascent, Grouped):
+        own = replace(ascent.own, other=ascent.sites)
+        result = average_groups(ascent.problem.table, own, ascent.found, seed)
+    else:
+        result = average(ascent, seed)
     units, points = found.units, result.points
     loc, root = to_data(points.loc, points.root, units)
     base = to_data(points.base_loc, points.base_root, units)
     noise = points.noise.exp() * units.target_scale * ascent.problem.table.gaussian
     like = model.prior.mixing.logits
     with_base = base if model.prior.base is not None else (loc.new_empty(0), loc.new_empty(0))
-    model.average.fill(*(t.to(like) for t in (loc, root, noise, *with_base)))
+    values = [t.to(like) for t in (loc, root, noise, *with_base)]
+    model.average.fill(*values, labels=getattr(result, "labels", None))
     history.hyperparameters = intervals(model, result, ascent, units)

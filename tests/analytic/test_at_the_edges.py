@@ -101,7 +101,7 @@ def test_no_graph_where_none_is_recorded() -> None:
 def test_what_a_state_holds() -> None:
     """Parameters, and no constants that another version would not load."""
     model = vmtl.MultiTaskELBO(
-        vmtl.LinearGaussian(), vmtl.GaussianWeights(2, (2,)), task_sizes=[2, 3]
+        vmtl.LinearGaussian(), vmtl.GaussianWeights(2, (2,)), task_sizes=[2, 3], sources="own"
     )
     last = {name.split(".")[-1] for name in model.state_dict()}
     assert {"loc", "log_scale", "below", "logits", "log_width"} <= last

@@ -35,7 +35,7 @@ def a_fit(inputs: int = 2, **options: Any) -> tuple[closed_form.Setting, Any]:
         vmtl.LinearGaussian(),
         vmtl.GaussianWeights(4, (inputs,)),
         task_sizes=[5] * 4,
-        **options,
+        **({"sources": "own"} | options),
     ).double()
     found = closed_form.setting(model, x, y, TASK, 1.0, 0)
     ascent = closed_form.begin(model, found, 1e-9, 0)

@@ -42,7 +42,10 @@ def single_task(sizes: list[int], inputs: int, covariance: str) -> vmtl.MultiTas
 
 def default(sizes: list[int], inputs: int) -> vmtl.MultiTaskELBO:
     return vmtl.MultiTaskELBO(
-        vmtl.LinearGaussian(), vmtl.GaussianWeights(len(sizes), (inputs,)), task_sizes=sizes
+        vmtl.LinearGaussian(),
+        vmtl.GaussianWeights(len(sizes), (inputs,)),
+        task_sizes=sizes,
+        sources="own",
     )
 
 

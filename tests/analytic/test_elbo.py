@@ -64,7 +64,7 @@ def a_model(weights: Any = None, likelihood: Any = None, **options: Any) -> Any:
     }  # fmt: skip
     weights = scattered_weights() if weights is None else weights
     return vmtl.MultiTaskELBO(
-        likelihood or vmtl.LinearGaussian(SIGMA), weights, **(plain | options)
+        likelihood or vmtl.LinearGaussian(SIGMA), weights, **({"sources": "own"} | plain | options)
     )
 
 

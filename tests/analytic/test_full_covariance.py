@@ -193,6 +193,7 @@ def test_the_own_posterior_is_exact(outputs: int) -> None:
         task_sizes=[12, 12],
         base_prior="standard",
         weight_samples=50,
+        sources="own",
     )
     rate = vmtl.cosine_decay(0.1, 0.0005, 600)
     given = y[:, 0] if outputs == 1 else y
@@ -224,6 +225,7 @@ def test_every_divergence_of_a_model_by_hand(divergence: str) -> None:
         temperature=math.inf,
         divergence=divergence,
         divergence_samples=100,
+        sources="own",
     )
     x, y, task = torch.randn(12, 2), torch.randn(12), torch.arange(12) % 3
     repeats = 100 if divergence == "monte_carlo" else 1

@@ -45,7 +45,7 @@ def model(**options: Any) -> Any:
             vmtl.GaussianWeights(2, (2,), covariance="diagonal"),
             vmtl.GaussianEncoder(2, 2, 2),
             task_sizes=[3, 4],
-            **options,
+            **({"sources": "own"} | options),
         )
 
 

@@ -20,7 +20,9 @@ SIZES = [2, 3, 2]
 def model(**options: Any) -> Any:
     """Own and current posteriors far from each other and from task to task."""
     weights = vmtl.GaussianWeights(3, (2,), covariance="diagonal")
-    made = vmtl.MultiTaskELBO(vmtl.LinearGaussian(), weights, task_sizes=SIZES, **options)
+    made = vmtl.MultiTaskELBO(
+        vmtl.LinearGaussian(), weights, task_sizes=SIZES, **({"sources": "own"} | options)
+    )
     with torch.no_grad():
         for bundle, start in ((made.posteriors, 0.0), (made.own, 5.0)):
             if bundle is not None:
@@ -99,7 +101,11 @@ def test_what_is_asked_of_a_fitted_model_keeps_no_graph() -> None:
     """(4.5), (6.2) maps, priors and predictions are results, not steps of a fit."""
     encoder = vmtl.GaussianEncoder(3, 2, 2)
     made = vmtl.MultiTaskELBO(
-        vmtl.LinearGaussian(), vmtl.GaussianWeights(3, (2,)), encoder, task_sizes=SIZES
+        vmtl.LinearGaussian(),
+        vmtl.GaussianWeights(3, (2,)),
+        encoder,
+        task_sizes=SIZES,
+        sources="own",
     )
     found = {
         "alpha": made.alpha(),

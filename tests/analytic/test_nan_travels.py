@@ -107,7 +107,7 @@ def test_a_family_with_two_parameterisations_is_rebuilt_by_one() -> None:
 
 def loss_of(x: Tensor, y: Tensor, **options: bool) -> Tensor:
     model = vmtl.MultiTaskELBO(
-        vmtl.LinearBernoulli(), vmtl.GaussianWeights(2, (2,)), task_sizes=[2, 2]
+        vmtl.LinearBernoulli(), vmtl.GaussianWeights(2, (2,)), task_sizes=[2, 2], sources="own"
     )
     return model(x, y, torch.tensor([0, 0, 1, 1]), **options).loss
 

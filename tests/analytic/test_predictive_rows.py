@@ -20,7 +20,7 @@ def two_regressions() -> tuple[Any, Normal]:
     with torch.no_grad():
         weights.loc.copy_(torch.tensor([[1.0, -2.0], [3.0, 0.5]]))
     likelihood = [vmtl.LinearGaussian(0.6), vmtl.LinearGaussian(1.7)]
-    model = vmtl.MultiTaskELBO(likelihood, weights, task_sizes=[3, 2])
+    model = vmtl.MultiTaskELBO(likelihood, weights, task_sizes=[3, 2], sources="own")
     exact = Normal((X * weights.loc.detach()[TASK]).sum(-1), SD)
     return vmtl.predictive(model, X, TASK), exact
 

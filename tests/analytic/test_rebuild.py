@@ -183,6 +183,7 @@ def test_samples_of_counts_sum_to_the_count(count: int) -> None:
         lambda z, w: Multinomial(count, logits=vmtl.LinearCategorical()(z, w).logits),  # type: ignore[attr-defined]
         vmtl.GaussianWeights(2, (2, 3)),
         task_sizes=[3, 3],
+        sources="own",
     )
     task = torch.tensor([0, 0, 0, 1, 1, 1])
     p = vmtl.predictive(model, torch.randn(6, 2), task)

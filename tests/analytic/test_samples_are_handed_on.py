@@ -99,7 +99,7 @@ def grid_model(**options: Any) -> Any:
         vmtl.GaussianWeights(2, (2,), covariance="diagonal"),
         vmtl.GaussianEncoder(2, 2, 2),
         task_sizes=SIZES,
-        **options,
+        **({"sources": "own"} | options),
     )
 
 

@@ -22,7 +22,9 @@ def model(inputs: int = 2, encoded: bool = False, **options: Any) -> Any:
     with torch.no_grad():
         weights.loc.copy_(torch.arange(weights.loc.numel()).reshape(weights.loc.shape) / 3)
     plain: dict[str, Any] = {"task_sizes": SIZES, "sources": "previous"}
-    return vmtl.MultiTaskELBO(vmtl.LinearGaussian(), weights, encoder, **(plain | options))
+    return vmtl.MultiTaskELBO(
+        vmtl.LinearGaussian(), weights, encoder, **({"sources": "own"} | plain | options)
+    )
 
 
 def test_the_step_is_that_of_the_schedule() -> None:
@@ -105,7 +107,7 @@ def test_the_first_bad_row_is_named(where: str) -> None:
 def test_bad_targets_are_named() -> None:
     """Labels outside the support, each once; only the rows that are wrong."""
     made = vmtl.MultiTaskELBO(
-        vmtl.LinearBernoulli(), vmtl.GaussianWeights(2, (2,)), task_sizes=SIZES
+        vmtl.LinearBernoulli(), vmtl.GaussianWeights(2, (2,)), task_sizes=SIZES, sources="own"
     )
     y = torch.tensor([0.0, 1, 3, 0, 2, 3, 1])
     with pytest.raises(ValueError, match=r"`y` must lie in .*; got \[2\.0, 3\.0\]$"):

@@ -130,7 +130,7 @@ def test_likelihood() -> None:
 def test_objective() -> None:
     """(5.1) own sources, Jensen's bound, a learned base prior, ten draws of each, temperature 1."""
     model = vmtl.MultiTaskELBO(
-        vmtl.LinearGaussian(), vmtl.GaussianWeights(2, (2,)), task_sizes=[3, 3]
+        vmtl.LinearGaussian(), vmtl.GaussianWeights(2, (2,)), task_sizes=[3, 3], sources="own"
     )
     assert (model.sources, model.divergence, model.hyperprior) == ("own", "jensen", "weak")
     assert model.prior.base is not None
@@ -144,7 +144,7 @@ def test_prior_and_mixing_have_the_dtype_of_the_weights(dtype: torch.dtype) -> N
     """(2.4) whatever torch's default is when the model is made."""
     weights, encoder = vmtl.GaussianWeights(2, (2,)).to(dtype), vmtl.GaussianEncoder(2, 2, 2)
     model = vmtl.MultiTaskELBO(
-        vmtl.LinearGaussian(0.5), weights, encoder.to(dtype), task_sizes=[3, 3]
+        vmtl.LinearGaussian(0.5), weights, encoder.to(dtype), task_sizes=[3, 3], sources="own"
     )
     assert model.latent_mixing is not None
     mixing = [*model.prior.parameters(), *model.latent_mixing.parameters()]
@@ -153,7 +153,12 @@ def test_prior_and_mixing_have_the_dtype_of_the_weights(dtype: torch.dtype) -> N
     correlated = MultivariateNormal(torch.zeros(2), scale_tril=torch.eye(2))
     for base in (given, correlated):
         found = vmtl.MultiTaskELBO(
-            vmtl.LinearGaussian(), weights, task_sizes=[3, 3], base_prior=base, transfer=None
+            vmtl.LinearGaussian(),
+            weights,
+            task_sizes=[3, 3],
+            base_prior=base,
+            transfer=None,
+            sources="own",
         )
         assert found.prior.anchor((2,)).mean.dtype == dtype
         assert found.weights_prior().mean.dtype == dtype

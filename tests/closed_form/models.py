@@ -52,7 +52,7 @@ def build(kind: str = "gaussian", rows: int = 2, **options: Any) -> vmtl.MultiTa
         "weights": vmtl.GaussianWeights(len(sizes), event, covariance="full"),
         "task_sizes": sizes,
     }
-    return vmtl.MultiTaskELBO(**(settings | options)).double()
+    return vmtl.MultiTaskELBO(**({"sources": "own"} | settings | options)).double()
 
 
 def ascent(

@@ -1,5 +1,6 @@
 """How hyperparameters are drawn: directions, proposal, weights and the points chosen."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,9 @@ from torch.distributions import Independent, MultivariateNormal, Normal
 
 import vmtl_core as vmtl
 from tests.closed_form.models import ascent, build, table
-from vmtl_core import hyperposterior
+from vmtl_core import hyperposterior, importance
 from vmtl_core.coordinate import Ascent
-from vmtl_core.hyperposterior import Directions, Hyperdraws
+from vmtl_core.hyperposterior import Hyperdraws, ways_of
 
 
 def climbed(**options: Any) -> Ascent:
@@ -22,13 +23,12 @@ def climbed(**options: Any) -> Ascent:
 
 
 def test_the_proposal_is_a_student_t() -> None:
-    """Its log density but for a constant, and the law of its radius, |t|^2 / d ~ F(d, 6)."""
+    """Its log density, and the law of its radius, |t|^2 / d ~ F(d, 6)."""
     centre = torch.tensor([0.5, -1.0, 2.0])
     root = torch.tensor([[1.0, 0.0, 0.0], [0.4, 0.7, 0.0], [-0.2, 0.1, 2.0]])
-    move, log_density = hyperposterior._student(centre, root, 2048, 3)
+    move, log_density = importance.student(centre, root, 2048, 3)
     exact = multivariate_t(centre.numpy(), (root @ root.T).numpy(), df=6).logpdf(move.numpy())
-    gap = log_density - torch.as_tensor(exact)
-    torch.testing.assert_close(gap, gap[:1].expand(2048), rtol=0, atol=1e-9)
+    torch.testing.assert_close(log_density, torch.as_tensor(exact), rtol=0, atol=1e-9)
     torch.testing.assert_close(move.median(0).values, centre, rtol=0, atol=0.02)
     standard = torch.linalg.solve(root, (move - centre).T).T
     level = f(3, 6).cdf(standard.square().sum(1).numpy() / 3)
@@ -37,27 +37,25 @@ def test_the_proposal_is_a_student_t() -> None:
 
 def test_the_sds_of_the_first_proposal(monkeypatch: pytest.MonkeyPatch) -> None:
     """The inverse root of the curvature, between 0.02 and 1."""
-    monkeypatch.setattr(
-        hyperposterior, "curvature", lambda *_: torch.tensor([[1e6, 0.0], [0.0, 4.0]])
-    )
-    fit = climbed()
-    root = hyperposterior._laplace(fit.problem.table, fit.own, Directions(fit.own))
+    bent = torch.tensor([[1e6, 0.0], [0.0, 4.0]])
+    monkeypatch.setattr(importance, "curvature", lambda *_: bent)
+    root = importance.laplace(lambda move: [move.sum(1)], torch.zeros(2))
     torch.testing.assert_close(root @ root.T, torch.tensor([[1 / 2500, 0.0], [0.0, 0.25]]))
-    monkeypatch.setattr(hyperposterior, "curvature", lambda *_: torch.tensor([[-3.0]]))
-    root = hyperposterior._laplace(fit.problem.table, fit.own, Directions(fit.own))
+    monkeypatch.setattr(importance, "curvature", lambda *_: torch.tensor([[-3.0]]))
+    root = importance.laplace(lambda move: [move.sum(1)], torch.zeros(1))
     torch.testing.assert_close(root @ root.T, torch.ones(1, 1))
 
 
 def test_the_proposal_is_fitted_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half as many draws about the mode; the weighted ones say where all are made."""
     asked: list[tuple[Tensor, Tensor, int, int]] = []
-    made = hyperposterior._student
+    made = importance.student
 
     def noted(*given: Any) -> tuple[Tensor, Tensor]:
         asked.append(given)
         return made(*given)
 
-    monkeypatch.setattr(hyperposterior, "_student", noted)
+    monkeypatch.setattr(importance, "student", noted)
     fit = climbed()
     draws = hyperposterior.draw_hyperparameters(fit.problem.table, fit.own, 5)
     assert [one[2] for one in asked] == [512, 1024]
@@ -76,7 +74,7 @@ def test_fitted_to_weighted_draws() -> None:
     move = torch.randn(50, 2, generator=draw)
     weights = torch.rand(50, generator=draw).softmax(0)
     root = torch.tensor([[2.0, 0.0], [1.0, 0.5]])
-    centre, found = hyperposterior._refit(move, weights.unsqueeze(-1), root)
+    centre, found = importance.refit(move, weights.unsqueeze(-1), root)
     torch.testing.assert_close(centre, torch.as_tensor(np.average(move, 0, weights)))
     spread = torch.as_tensor(np.cov(move.T.numpy(), aweights=weights.numpy(), ddof=0))
     many = float(1 / weights.square().sum())
@@ -88,8 +86,8 @@ def test_sds_that_keep_their_ratios(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where too few draws count; one unknown with one hyperprior, the geometric mean of theirs."""
     fit = climbed()
     data, own = fit.problem.table, fit.own
-    ways = Directions(own, together=True)
-    assert (ways.size, Directions(own).size) == (2, 3)
+    ways = ways_of(own, together=True)
+    assert (ways.size, ways_of(own).size) == (2, 3)
     noise, log_sd = ways.place(torch.tensor([[0.1, 0.2], [-0.1, 0.3]]))
     torch.testing.assert_close(noise, own.noise.start() + torch.tensor([[0.1], [-0.1]]))
     moved = torch.tensor([0.2, 0.3]).view(2, 1, 1)
@@ -113,7 +111,7 @@ def test_many_noise_scales_move_together() -> None:
     likelihood = vmtl.LinearGaussian(tasks=30)
     model = build(likelihood=likelihood, task_sizes=sizes, neighbours=0)
     own = ascent(model, table(sizes=sizes)).own
-    ways = Directions(own)
+    ways = ways_of(own)
     assert ways.size == 3
     noise, log_sd = ways.place(torch.tensor([[0.1, 0.2, 0.3], [99.0, -99.0, 99.0]]))
     torch.testing.assert_close(noise[0], own.noise.start() + 0.1)
@@ -127,8 +125,9 @@ def test_a_given_prior_is_not_integrated() -> None:
     base = Independent(Normal(torch.tensor([0.5, -0.3]), torch.tensor([0.7, 0.4])), 1)
     x, y, task = table()
     fit = ascent(build(base_prior=base, neighbours=0, hyperprior=None), (x, y, task))
-    assert Directions(fit.own).size == 1
-    noise, log_sd = Directions(fit.own).place(torch.tensor([[0.2], [-0.3], [0.0]]))
+    assert ways_of(fit.own).size == 1
+    (noise,) = ways_of(fit.own).place(torch.tensor([[0.2], [-0.3], [0.0]]))
+    log_sd = fit.own.population.log_sd.expand(3, -1, -1)
     found = hyperposterior.collapsed(fit.problem.table, fit.own, noise, log_sd)
     for k in range(3):
         expected = fit.own.noise.log_hyperprior(noise[k])
@@ -153,14 +152,17 @@ def test_nothing_to_draw() -> None:
     assert hyperposterior.resample(draws, 4) is draws
 
 
-def test_draws_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    fit = climbed()
-    draws = hyperposterior.draw_hyperparameters(fit.problem.table, fit.own, 0).take(torch.arange(7))
-    given = fit.problem.table, fit.own, draws.noise, draws.log_sd
-    whole = hyperposterior.collapsed(*given, together=True)
-    monkeypatch.setattr(hyperposterior, "NUMBERS", 3 * fit.own.site.precision.numel())
-    for one, every in zip(hyperposterior._in_blocks(*given, True), whole, strict=True):
-        torch.testing.assert_close(one, every)
+def test_draws_in_blocks() -> None:
+    """The same numbers, however many at a time; what else the target gives comes with its draw."""
+
+    def target(move: Tensor) -> list[Tensor]:
+        return [-move.square().sum(1), 3 * move]
+
+    whole = importance.sample(target, torch.zeros(2), 64, 64, 1)
+    parts = importance.sample(target, torch.zeros(2), 64, 7, 1)
+    torch.testing.assert_close(parts.log_weights, whole.log_weights)
+    torch.testing.assert_close(parts.rest[0], 3 * whole.moves)
+    assert whole.log_evidence == pytest.approx(math.log(math.pi), abs=0.02)
 
 
 @pytest.mark.parametrize("noise", [True, False])
@@ -196,8 +198,8 @@ def test_the_farthest_draw_is_finite(
         def draw(self, count: int, dtype: torch.dtype = torch.float32) -> Tensor:
             return torch.full((count, self.size), end, dtype=dtype)
 
-    monkeypatch.setattr(hyperposterior, "SobolEngine", Ends)
-    move, _ = hyperposterior._student(torch.zeros(1), torch.eye(1), 1, 0)
+    monkeypatch.setattr(importance, "SobolEngine", Ends)
+    move, _ = importance.student(torch.zeros(1), torch.eye(1), 1, 0)
     quantile = float(norm.ppf(level))
     cube = max(0.2, 1 - 2 / 54 + (2 / 54) ** 0.5 * quantile)
     assert float(move) == pytest.approx(quantile * cube**-1.5, rel=1e-6)

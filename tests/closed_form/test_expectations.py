@@ -222,7 +222,9 @@ def test_objective_uses_them(columns: int | None) -> None:
     """The model's log likelihood is the sum of (5.12) over a task's rows, the same every time."""
     event = (3,) if columns is None else (3, columns)
     weights = vmtl.GaussianWeights(2, event)
-    model = vmtl.MultiTaskELBO(vmtl.LinearGaussian(0.7), weights, task_sizes=[3, 2]).double()
+    model = vmtl.MultiTaskELBO(
+        vmtl.LinearGaussian(0.7), weights, task_sizes=[3, 2], sources="own"
+    ).double()
     x, task = torch.randn(5, 3), torch.tensor([0, 0, 1, 0, 1])
     y = torch.randn(5) if columns is None else torch.randn(5, columns)
     terms = model(x, y, task)

@@ -32,6 +32,7 @@ def fitted(x: Tensor, y: Tensor, task: Tensor) -> vmtl.MultiTaskELBO:
         vmtl.GaussianWeights(TASKS, (3,)),
         task_sizes=[ROWS] * TASKS,
         neighbours=0,
+        sources="own",
     ).double()
     vmtl.fit(model, x, y, task, progress=False)
     return model
@@ -62,6 +63,7 @@ def test_a_planted_correlation_is_found(correlation: float) -> None:
         neighbours=0,
         base_prior=given,
         transfer=None,
+        sources="own",
     ).double()
     vmtl.fit(exact, x, y, task, progress=False)
     gap = (model.q_weights().mean - exact.q_weights().mean).square().mean().sqrt()
@@ -82,7 +84,7 @@ def test_few_tasks_can_not_tell() -> None:
     x, y, task, _ = planted(0.9)
     some = task < 20
     model = vmtl.MultiTaskELBO(
-        vmtl.LinearGaussian(), vmtl.GaussianWeights(20, (3,)), task_sizes=[ROWS] * 20
+        vmtl.LinearGaussian(), vmtl.GaussianWeights(20, (3,)), task_sizes=[ROWS] * 20, sources="own"
     ).double()
     vmtl.fit(model, x[some], y[some], task[some], progress=False)
     assert model.prior.units.basis is not None

@@ -89,6 +89,7 @@ def test_own_posteriors_are_the_textbook_formula(intercept: bool) -> None:
         task_sizes=SIZES,
         base_prior=prior,
         transfer=None,
+        sources="own",
     ).double()
     vmtl.fit(model, x, y, task, progress=False)
     found = model.source_weights()
@@ -150,6 +151,7 @@ def test_own_posteriors_are_the_best_gaussians(kind: str, sd: float) -> None:
         task_sizes=[12, 12],
         base_prior=prior,
         transfer=None,
+        sources="own",
     ).double()
     vmtl.fit(model, x, y, task, progress=False, tolerance=1e-9)
     found = model.source_weights()
@@ -235,6 +237,7 @@ def test_counts_far_from_their_prior(count: float) -> None:
         task_sizes=[6, 6],
         base_prior=prior,
         transfer=None,
+        sources="own",
     ).double()
     vmtl.fit(model, torch.ones(12, 1), y, task, progress=False)
     found = model.source_weights()

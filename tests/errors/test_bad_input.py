@@ -56,7 +56,7 @@ def model(**options: Any) -> vmtl.MultiTaskELBO:
         "weights": vmtl.GaussianWeights(2, (2,)),
         "task_sizes": [3, 3],
     }
-    return vmtl.MultiTaskELBO(**(defaults | options))
+    return vmtl.MultiTaskELBO(**({"sources": "own"} | defaults | options))
 
 
 def run(x: Any = X, y: Any = Y, task: Any = TASK, **options: Any) -> vmtl.ELBOTerms:

@@ -113,7 +113,9 @@ def test_modules_give_full_precision_under_autocast() -> None:
     x, y, task = torch.randn(6, 2), torch.tensor([0, 1] * 3), torch.tensor([0, 0, 0, 1, 1, 1])
     encoder = vmtl.GaussianEncoder(2, 2, 2, hidden=(3,))
     weights = vmtl.AmortizedWeights(x, y, task, latent_features=2)
-    model = vmtl.MultiTaskELBO(vmtl.LinearCategorical(), weights, encoder, task_sizes=[3, 3])
+    model = vmtl.MultiTaskELBO(
+        vmtl.LinearCategorical(), weights, encoder, task_sizes=[3, 3], sources="own"
+    )
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert encoder(x).mean.dtype == weights().mean.dtype == torch.float32
         terms = model(x, y, task)

@@ -16,7 +16,9 @@ PAIR = Normal(torch.zeros(2), 1.0)
 
 def model(**options: Any) -> vmtl.MultiTaskELBO:
     weights = vmtl.GaussianWeights(2, (4,))
-    return vmtl.MultiTaskELBO(vmtl.LinearGaussian(), weights, task_sizes=[2, 2], **options)
+    return vmtl.MultiTaskELBO(
+        vmtl.LinearGaussian(), weights, task_sizes=[2, 2], **({"sources": "own"} | options)
+    )
 
 
 def run(**options: Any) -> vmtl.ELBOTerms:

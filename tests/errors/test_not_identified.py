@@ -43,6 +43,7 @@ def fit(columns: Columns, intercept: int, method: str) -> vmtl.MultiTaskELBO:
         vmtl.LinearGaussian(),
         vmtl.GaussianWeights(2, (x.shape[1] + intercept,)),
         task_sizes=torch.bincount(task),
+        sources="own",
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", vmtl.UnitsWarning)
@@ -78,5 +79,6 @@ def test_what_has_no_weight_a_column() -> None:
         vmtl.GaussianWeights(2, (2,)),
         vmtl.GaussianEncoder(2, 2, 2),
         task_sizes=[20, 20],
+        sources="own",
     )
     vmtl.fit(model, x, A, TASK, steps=2, tolerance=None, progress=False)

@@ -23,7 +23,7 @@ def build(**options: Any) -> vmtl.MultiTaskELBO:
         "task_sizes": [3, 4],
         "sources": "previous",
     }
-    return vmtl.MultiTaskELBO(**(defaults | options))
+    return vmtl.MultiTaskELBO(**({"sources": "own"} | defaults | options))
 
 
 def normal(mean: float) -> Independent:

@@ -24,7 +24,7 @@ def model(likelihood: Any = None, **options: Any) -> vmtl.MultiTaskELBO:
         "task_sizes": [3, 3],
         "sources": "previous",
     }
-    return vmtl.MultiTaskELBO(**(defaults | options))
+    return vmtl.MultiTaskELBO(**({"sources": "own"} | defaults | options))
 
 
 def unseen(one: vmtl.MultiTaskELBO) -> list[str]:

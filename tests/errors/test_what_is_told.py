@@ -44,6 +44,7 @@ def prior(base: str | None) -> vmtl.MultiTaskELBO:
         task_sizes=[2, 2],
         base_prior=base,
         transfer=None,
+        sources="own",
     )
 
 
@@ -152,6 +153,7 @@ def test_which_way_is_taken() -> None:
             vmtl.LinearGaussian(),
             vmtl.GaussianWeights(2, (rows,), covariance="full"),
             task_sizes=[2, 2],
+            sources="own",
         )
         return training._choose(model, torch.zeros(4, rows), method, batch, was)
 

@@ -72,6 +72,7 @@ def test_how_many_sources(tasks: int, neighbours: int | None, sources: int) -> N
         vmtl.GaussianWeights(tasks, (1,)),
         task_sizes=[1] * tasks,
         neighbours=neighbours,
+        sources="own",
     )
     assert int((model.alpha() > 0).sum(1).max()) == sources + 1
 

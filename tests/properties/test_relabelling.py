@@ -19,6 +19,7 @@ def a_model(sizes: list[int], seed: int) -> Any:
         vmtl.GaussianWeights(len(sizes), (2,)),
         task_sizes=sizes,
         temperature=math.inf,
+        sources="own",
     )
     with torch.no_grad():
         for parameter in model.parameters():

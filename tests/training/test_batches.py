@@ -25,7 +25,10 @@ def table() -> tuple[Tensor, Tensor, Tensor]:
 def build() -> Any:
     torch.manual_seed(0)
     return vmtl.MultiTaskELBO(
-        vmtl.LinearGaussian(), vmtl.GaussianWeights(TASKS, (2,)), task_sizes=[ROWS] * TASKS
+        vmtl.LinearGaussian(),
+        vmtl.GaussianWeights(TASKS, (2,)),
+        task_sizes=[ROWS] * TASKS,
+        sources="own",
     )
 
 

@@ -52,7 +52,7 @@ def build(latents: bool = False, **options: Any) -> vmtl.MultiTaskELBO:
     }
     if latents:
         defaults["latents"] = vmtl.GaussianEncoder(len(SIZES), 3, 2, hidden=(4,))
-    return vmtl.MultiTaskELBO(**(defaults | options)).double()
+    return vmtl.MultiTaskELBO(**({"sources": "own"} | defaults | options)).double()
 
 
 def short_fit(

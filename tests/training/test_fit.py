@@ -40,7 +40,7 @@ def build(encoded: bool = False, **options: Any) -> vmtl.MultiTaskELBO:
         "weight_samples": 2,
         "latent_samples": 2,
     }
-    return vmtl.MultiTaskELBO(**(defaults | options)).double()
+    return vmtl.MultiTaskELBO(**({"sources": "own"} | defaults | options)).double()
 
 
 ADAM: dict[str, Any] = {"method": "adam", "tolerance": None, "lr": 0.03}

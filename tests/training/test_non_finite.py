@@ -73,7 +73,7 @@ def model(**options: Any) -> vmtl.MultiTaskELBO:
         "task_sizes": [3, 3],
         "sources": "joint",
     }
-    return vmtl.MultiTaskELBO(**(defaults | options)).double()
+    return vmtl.MultiTaskELBO(**({"sources": "own"} | defaults | options)).double()
 
 
 def fit(made: vmtl.MultiTaskELBO, **options: Any) -> vmtl.History:
@@ -179,7 +179,7 @@ def test_hyperprior() -> None:
 def test_divergence_by_too_large_a_rate() -> None:
     """The ordinary case: steps that are too long, in float32."""
     made = vmtl.MultiTaskELBO(
-        vmtl.LinearGaussian(), vmtl.GaussianWeights(2, (2,)), task_sizes=[3, 3]
+        vmtl.LinearGaussian(), vmtl.GaussianWeights(2, (2,)), task_sizes=[3, 3], sources="own"
     )
     error = stopped(made, lr=60.0)
     assert error.history.step < 20
@@ -195,7 +195,11 @@ def test_the_last_update_is_looked_at(steps: int, rate: float, latents: bool) ->
     """One step that is far too long, and no step after it to find out."""
     encoder = vmtl.GaussianEncoder(2, 2, 2) if latents else None
     made = vmtl.MultiTaskELBO(
-        vmtl.LinearGaussian(), vmtl.GaussianWeights(2, (2,)), encoder, task_sizes=[3, 3]
+        vmtl.LinearGaussian(),
+        vmtl.GaussianWeights(2, (2,)),
+        encoder,
+        task_sizes=[3, 3],
+        sources="own",
     )
     before = [p.detach().clone() for p in made.parameters()]
     error = stopped(made, steps=steps, lr=rate)
@@ -251,7 +255,7 @@ def test_fit_goes_on_after_the_cure() -> None:
 def test_a_covariance_that_becomes_singular(steps: int) -> None:
     """Standard deviations of 0 after one step: a fit that has diverged, not an error of torch's."""
     made = vmtl.MultiTaskELBO(
-        vmtl.LinearGaussian(), vmtl.GaussianWeights(2, (2,)), task_sizes=[3, 3]
+        vmtl.LinearGaussian(), vmtl.GaussianWeights(2, (2,)), task_sizes=[3, 3], sources="own"
     ).double()
     before = [p.detach().clone() for p in made.parameters()]
     with pytest.raises(vmtl.NonFiniteError, match=r"step 1: a covariance is singular") as caught:

@@ -68,7 +68,7 @@ def build(latents: bool, covariance: str | None = None, **options: Any) -> vmtl.
         "divergence_samples": 4,
         "temperature": 0.7,
     }
-    return perturb(vmtl.MultiTaskELBO(**(settings | options)))
+    return perturb(vmtl.MultiTaskELBO(**({"sources": "own"} | settings | options)))
 
 
 WAYS = {

@@ -15,7 +15,9 @@ Y = torch.linspace(0, 2, 7)
 def model(features: int = 2, hidden: tuple[int, ...] = ()) -> vmtl.MultiTaskELBO:
     encoder = vmtl.GaussianEncoder(2, 2, features, hidden)
     weights = vmtl.GaussianWeights(2, (features,))
-    return vmtl.MultiTaskELBO(vmtl.LinearGaussian(), weights, encoder, task_sizes=[3, 4])
+    return vmtl.MultiTaskELBO(
+        vmtl.LinearGaussian(), weights, encoder, task_sizes=[3, 4], sources="own"
+    )
 
 
 def fit(made: vmtl.MultiTaskELBO, steps: int, **options: Any) -> vmtl.History:

@@ -32,7 +32,7 @@ def build(**options: Any) -> vmtl.MultiTaskELBO:
         vmtl.LinearGaussian(),
         vmtl.GaussianWeights(2, (2,)),
         task_sizes=[3, 4],
-        **(defaults | options),
+        **({"sources": "own"} | defaults | options),
     )
 
 

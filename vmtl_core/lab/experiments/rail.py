@@ -119,7 +119,9 @@ def make_model(
     """
     size = train.x.shape[1]
     weights = vmtl.GaussianWeights(train.tasks, (size,), covariance=covariance)
-    return vmtl.MultiTaskELBO(LIKELIHOODS[price], weights, task_sizes=train.task_sizes, **options)
+    return vmtl.MultiTaskELBO(
+        LIKELIHOODS[price], weights, task_sizes=train.task_sizes, **({"sources": "own"} | options)
+    )
 
 
 def fit(
