@@ -63,6 +63,9 @@ class Candidate(NamedTuple):
 def candidates(table: Table, own: Own) -> list[Candidate]:
     """The hierarchical model, and the partitions into groups of nearly the greatest bound, best first.
 
+    Partitions are climbed in the order of the bound that they have before their hyperparameters move:
+    in the order of their numbers of groups a few that join what doesn't belong together may come first.
+
     Args:
         table: the data in standard units.
         own: the own-data half at its greatest evidence, about whose posteriors sites are.
@@ -74,8 +77,8 @@ def candidates(table: Table, own: Own) -> list[Candidate]:
     alone[:, -1] = 1.0
     found = [_climb(table, own, start, alone)]
     best, idle = found[0].bound, 0
-    for label in partitions(table, own, start):
-        one = _climb(table, own, start, _unsure(label))
+    for member in _promising(table, own, start):
+        one = _climb(table, own, start, member)
         idle = 0 if one.bound > best + RISE else idle + 1
         best = max(best, one.bound)
         if not any(one.same(other) for other in found):
@@ -83,9 +86,20 @@ def candidates(table: Table, own: Own) -> list[Candidate]:
         if idle == IDLE:
             break
     found.sort(key=lambda one: -one.bound)
-    near = [one for one in found if one.bound > best - BEHIND or not one.grouped]
-    hierarchy = [one for one in near if not one.grouped]
-    return [one for one in near if one.grouped][:FEW] + hierarchy[:1]
+    near = [one for one in found if one.grouped and one.bound > best - BEHIND][:FEW]
+    near += [one for one in found if not one.grouped][:1]
+    return sorted(near, key=lambda one: -one.bound)
+
+
+def _promising(table: Table, own: Own, start: Hyper) -> list[Tensor]:
+    """Memberships (T, C + 1) to begin with, those of the greatest bound first."""
+    site = table.site(own.noise.tasks(start.noise), own.other)
+    found = [_unsure(label) for label in partitions(table, own, start)]
+    values = []
+    for member in found:
+        settled = memberships(site, start, member, SWEEPS)
+        values.append(float(gather(site, start, settled).value + log_partition(settled)))
+    return [found[i] for i in sorted(range(len(found)), key=lambda i: -values[i])]
 
 
 def partitions(table: Table, own: Own, start: Hyper) -> list[Tensor]:
