@@ -115,8 +115,10 @@ def average_groups(table: Table, own: Own, found: list[Candidate], seed: int) ->
 
 def shares(chances: Tensor, total: int) -> list[int]:
     """How many of `total` points each candidate gets, in proportion to its probability."""
-    counts = (chances * total).round().long()
-    counts[chances.argmax()] += total - counts.sum()
+    wanted = chances / chances.sum() * total
+    counts = wanted.floor().long()
+    rest = (wanted - counts).argsort(descending=True, stable=True)[: total - int(counts.sum())]
+    counts[rest] += 1
     return counts.tolist()
 
 
@@ -126,15 +128,18 @@ def draw_hyper(table: Table, own: Own, found: list[Candidate], seed: int) -> lis
     If few of some candidate's draws count, those of one kind keep their ratios, as in
     `draw_hyperparameters`, for all candidates, whose evidence could not be compared otherwise.
     """
-    drawn = [_draw(table, own, one, seed, False) for one in found]
+    some = any(one.grouped for one in found)
+    drawn = [_draw(table, own, one, seed, False, some) for one in found]
     if min(one.draws.effective for one in drawn) < POOR:
-        drawn = [_draw(table, own, one, seed, True) for one in found]
+        drawn = [_draw(table, own, one, seed, True, some) for one in found]
     return drawn
 
 
-def _draw(table: Table, own: Own, one: Candidate, seed: int, tied: bool) -> Drawn:
+def _draw(table: Table, own: Own, one: Candidate, seed: int, tied: bool, some: bool) -> Drawn:
+    """`some`: whether any candidate has groups, hence widths."""
     learned = list(one.hyper) if one.grouped else list(one.hyper)[:2]
-    ways = Directions(learned, tied)
+    more = one.hyper.log_width.numel() if some and not one.grouped else 0
+    ways = Directions(learned, tied, more)
     partition = log_partition(one.member)
 
     def at(move: Tensor) -> tuple[Tensor, ...]:

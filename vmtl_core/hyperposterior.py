@@ -102,13 +102,15 @@ class Directions:
     Args:
         modes: of each kind; noise scales come first.
         together: whether those of a kind move together, but for one or two noise scales.
+        more: so many hyperparameters of a larger model count beside these, so that what both have
+            moves alike in both, and their evidence can be compared.
     """
 
-    def __init__(self, modes: Sequence[Tensor], together: bool = False):
+    def __init__(self, modes: Sequence[Tensor], together: bool = False, more: int = 0):
         self.modes = modes
         sizes = [mode.numel() for mode in modes]
-        rest = sum(sizes) - sizes[0]
-        few = sum(sizes) <= MOST_DIRECTIONS and not together
+        rest = sum(sizes) - sizes[0] + more
+        few = sizes[0] + rest <= MOST_DIRECTIONS and not together
         apart = few or (rest + 2 <= MOST_DIRECTIONS and not together)
         self.each = [few or sizes[0] <= 2, *[apart] * (len(modes) - 1)]
         pairs = zip(sizes, self.each, strict=True)
