@@ -52,6 +52,12 @@ class GroupMixing(GumbelSoftmaxMixing):
         self.member.copy_(member)
         self.logits.copy_(restaurant(self.member))
 
+    def empty(self) -> None:
+        """Nobody is in a group, as before the first fit."""
+        nobody = torch.zeros_like(self.member)
+        nobody[:, -1] = 1.0
+        self.seat(nobody)
+
     def columns(self) -> None:
         """Every row has components of its own, in order."""
         return

@@ -274,7 +274,8 @@ class WeightsPrior(KeepsSettings):
     def _groups(self, sources: Distribution, member: Tensor) -> Distribution:
         """What every task's groups say of it without it, and p_0, (T, C + 1). Equation (12.3).
 
-        A source's site is its posterior without p_0.
+        A source's site is its posterior without p_0; where it knows less than p_0, as before a fit,
+        or by rounding, it says nothing.
         """
         base, width = self.base, self.log_width
         own = full_gaussian(self.units.to_standard(sources))
@@ -288,8 +289,9 @@ class WeightsPrior(KeepsSettings):
         mean, log_sd, log_width = columns
         posterior = torch.cholesky_inverse(factor)
         prior = (-2 * log_sd).exp()
+        size, vectors = torch.linalg.eigh(posterior - torch.diag_embed(prior))
         site = Site(
-            posterior - torch.diag_embed(prior),
+            (vectors * size.clamp_min(0.0).unsqueeze(-2)) @ vectors.mT,
             times(posterior, loc) - prior * mean,
             torch.zeros_like(loc[:, 0, 0]),
         )

@@ -36,6 +36,7 @@ from vmtl_core.closed_form import (
 from vmtl_core.coordinate import Ascent
 from vmtl_core.elbo import MultiTaskELBO
 from vmtl_core.group_fit import Grouped
+from vmtl_core.group_mixing import GroupMixing
 from vmtl_core.group_points import GroupAverage, average_groups
 from vmtl_core.history import (
     ConvergenceWarning,
@@ -277,7 +278,13 @@ def _same_model(model: MultiTaskELBO, resume: History) -> None:
 
 @torch.no_grad()
 def _afresh(model: MultiTaskELBO) -> None:
-    """The parameters as they were before the first fit; that state is kept for the next one."""
+    """The parameters as they were before the first fit; that state is kept for the next one.
+
+    With groups, nobody is in one.
+    """
+    mixing = model.prior.mixing
+    if isinstance(mixing, GroupMixing):
+        mixing.empty()
     start = model.__dict__.get("_start")
     if start is None or start.keys() != dict(model.named_parameters()).keys():
         model.__dict__["_start"] = {n: p.detach().clone() for n, p in model.named_parameters()}
