@@ -63,8 +63,9 @@ class Candidate(NamedTuple):
 def candidates(table: Table, own: Own) -> list[Candidate]:
     """The hierarchical model, and the partitions into groups of nearly the greatest bound, best first.
 
-    Partitions are climbed in the order of the bound that they have before their hyperparameters move:
-    in the order of their numbers of groups a few that join what doesn't belong together may come first.
+    Partitions of 1, 2, ... groups are climbed until several in a row haven't raised the bound, but not
+    before the number of groups is reached whose bound is the greatest at the start: a few groups that
+    join what doesn't belong together may have to be passed.
 
     Args:
         table: the data in standard units.
@@ -75,15 +76,16 @@ def candidates(table: Table, own: Own) -> list[Candidate]:
     start = Hyper(own.noise.start(), population.log_sd, width)
     alone = torch.zeros(tasks, 2).to(population.log_sd)
     alone[:, -1] = 1.0
-    found = [_climb(table, own, start, alone)]
+    found = [_climb(table, own, start, alone, -torch.inf)]
     best, idle = found[0].bound, 0
-    for member in _promising(table, own, start):
-        one = _climb(table, own, start, member)
+    members, likely = _promising(table, own, start)
+    for groups, member in enumerate(members, 1):
+        one = _climb(table, own, start, member, best)
         idle = 0 if one.bound > best + RISE else idle + 1
         best = max(best, one.bound)
         if not any(one.same(other) for other in found):
             found.append(one)
-        if idle == IDLE:
+        if idle >= IDLE and groups >= likely:
             break
     found.sort(key=lambda one: -one.bound)
     near = [one for one in found if one.grouped and one.bound > best - BEHIND][:FEW]
@@ -91,15 +93,15 @@ def candidates(table: Table, own: Own) -> list[Candidate]:
     return sorted(near, key=lambda one: -one.bound)
 
 
-def _promising(table: Table, own: Own, start: Hyper) -> list[Tensor]:
-    """Memberships (T, C + 1) to begin with, those of the greatest bound first."""
+def _promising(table: Table, own: Own, start: Hyper) -> tuple[list[Tensor], int]:
+    """Memberships (T, C + 1) to begin with, of 1, 2, ... groups, and how many have the greatest bound."""
     site = table.site(own.noise.tasks(start.noise), own.other)
     found = [_unsure(label) for label in partitions(table, own, start)]
     values = []
     for member in found:
         settled = memberships(site, start, member, SWEEPS)
         values.append(float(gather(site, start, settled).value + log_partition(settled)))
-    return [found[i] for i in sorted(range(len(found)), key=lambda i: -values[i])]
+    return found, 1 + values.index(max(values))
 
 
 def partitions(table: Table, own: Own, start: Hyper) -> list[Tensor]:
@@ -199,16 +201,20 @@ def _unsure(label: Tensor) -> Tensor:
     return member + SURE * one_hot(label, width)
 
 
-def _climb(table: Table, own: Own, start: Hyper, member: Tensor) -> Candidate:
-    """Alternate memberships and hyperparameters until the bound has settled."""
+def _climb(table: Table, own: Own, start: Hyper, member: Tensor, best: float) -> Candidate:
+    """Alternate memberships and hyperparameters until the bound has settled, or is hopeless.
+
+    `best` is the greatest that has been found.
+    """
     hyper, last = Hyper(*(t.clone() for t in start)), -torch.inf
     moved = list(hyper) if member[:, :-1].any() else list(hyper)[:2]
-    for _ in range(ROUNDS):
+    for left in range(ROUNDS - 1, -1, -1):
         if member[:, :-1].any():
             site = table.site(own.noise.tasks(hyper.noise), own.other)
             member = memberships(site, hyper, member, SWEEPS)
         reached, _ = maximise(partial(_value, table, own, hyper, member), moved, STEPS, 1e-2 * RISE)
-        if reached - last < RISE:
+        gain = reached - last
+        if gain < RISE or reached + left * gain < best - BEHIND:
             break
         last = reached
     return Candidate(hyper, member, reached)

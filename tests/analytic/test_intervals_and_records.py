@@ -54,6 +54,7 @@ def reported(draws: int = 5, columns: int = 2, **changes: Any) -> dict[str, Inte
             noise=noise, log_weights=log_weights, mean=mean, log_sd=log_sd, mean_root=root
         ),
         widths=changes.get("widths"),
+        width_weights=torch.ones(4),
     )
     learned = torch.tensor([False, True, True])
     own_noise = SimpleNamespace(

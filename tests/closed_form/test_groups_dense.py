@@ -173,7 +173,10 @@ def test_leading_dimensions_are_a_loop() -> None:
     own, _ = groups.own_laws(many, all_at, label, GROUPS)
     settled = groups.memberships(many, all_at, torch.stack(member), 3)
     heard = groups.cavity_memberships(many, all_at, torch.stack(member), 3)
-    weights, prior = groups.log_weights(torch.stack(member)), groups.log_partition(torch.stack(member))
+    weights, prior = (
+        groups.log_weights(torch.stack(member)),
+        groups.log_partition(torch.stack(member)),
+    )
     for k in points:
         one = groups.gather(site[k], at[k], member[k])
         close(gathered.value[k], one.value)

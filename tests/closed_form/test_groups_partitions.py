@@ -51,11 +51,16 @@ def partitions(tasks: int, most: int) -> list[list[int]]:
     return found
 
 
-@pytest.mark.parametrize("label", [[0, 0, 1, 3, 1], [3, 3, 3, 3, 3], [0, 1, 2, 0, 3], [1] * 5], ids=str)
+@pytest.mark.parametrize(
+    "label", [[0, 0, 1, 3, 1], [3, 3, 3, 3, 3], [0, 1, 2, 0, 3], [1] * 5], ids=str
+)
 def test_the_prior_of_a_partition_by_brute_force(label: list[int]) -> None:
     """(12.5): the labels' Dirichlet-multinomial, added up over all ways to name the groups in use."""
     counts = torch.tensor([CONCENTRATION / 3] * 3 + [CONCENTRATION])
-    ways = {tuple(perm[one] if one < 3 else 3 for one in label) for perm in itertools.permutations(range(3))}
+    ways = {
+        tuple(perm[one] if one < 3 else 3 for one in label)
+        for perm in itertools.permutations(range(3))
+    }
     wanted = math.log(sum(math.exp(dirichlet_multinomial(list(one), counts)) for one in ways))
     assert float(groups.log_partition(hard(label, 3))) == pytest.approx(wanted, abs=1e-12)
 

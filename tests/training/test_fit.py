@@ -14,6 +14,7 @@ from torch.distributions import Distribution, Independent, Normal
 import vmtl_core as vmtl
 import vmtl_core.adam
 import vmtl_core.coordinate
+from vmtl_core.averaging import FIELDS
 
 SIZES = [4, 9, 6]
 TASKS, INPUTS = len(SIZES), 3
@@ -412,7 +413,7 @@ def test_dtypes(dtype: torch.dtype, latents: bool, method: str) -> None:
         vmtl.fit(model, x, y, task, steps=3, progress=False, **options)
         assert vmtl.predictive(model, x, task).mean.dtype == dtype
     assert {p.dtype for p in model.parameters()} == {dtype}
-    assert {b.dtype for b in model.average.buffers()} == {dtype}
+    assert {getattr(model.average, name).dtype for name in FIELDS} == {dtype}
 
 
 def test_float32_and_float64_agree() -> None:
