@@ -32,7 +32,7 @@ RESULTS = "linked_tasks.csv"
 def fit_model(
     train: MultiTaskData, paper: bool = False, steps: int = 400, seed: int = 0, **options: Any
 ) -> tuple[vmtl.MultiTaskELBO, vmtl.History]:
-    """A multi-task logistic regression, fitted: the default model, or the paper's preset.
+    """A multi-task logistic regression, fitted: sources one by one, or the paper's preset.
 
     Args:
         train: classification data with labels 0 and 1.
@@ -42,6 +42,7 @@ def fit_model(
         options: of `MultiTaskELBO`.
     """
     make = vmtl.MultiTaskELBO.paper if paper else vmtl.MultiTaskELBO
+    options = options if paper else {"sources": "own"} | options
     weights = vmtl.GaussianWeights(
         train.tasks, (train.x.shape[1],), covariance="diagonal" if paper else None
     )

@@ -64,7 +64,7 @@ FITS: dict[str, dict[str, Any]] = {
     "by Adam": {"price": "normal, by Adam"},
     "log-normal price": {"price": "log-normal"},
 }
-"""`MultiTaskELBO` with all its defaults; see `make_model` and `scaled` for the options."""
+"""`MultiTaskELBO` with all its defaults but sources one by one; see `make_model` and `scaled` for the options."""
 
 PARTS = {
     "default": ("default at one point", "base prior alone"),

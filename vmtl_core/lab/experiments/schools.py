@@ -49,7 +49,7 @@ def standardised(n: int, seed: int) -> tuple[MultiTaskData, MultiTaskData]:
 def make_model(
     train: MultiTaskData, paper: bool = False, covariance: str | None = None, **options: Any
 ) -> vmtl.MultiTaskELBO:
-    """A linear regression with an intercept for each: the default, or the paper's preset.
+    """A linear regression with an intercept for each: sources one by one, or the paper's preset.
 
     Args:
         train: standardised regression data.
@@ -58,6 +58,7 @@ def make_model(
         options: of `MultiTaskELBO`.
     """
     make = vmtl.MultiTaskELBO.paper if paper else vmtl.MultiTaskELBO
+    options = options if paper else {"sources": "own"} | options
     shape, covariance = (train.x.shape[1] + 1,), "diagonal" if paper else covariance
     return make(
         vmtl.LinearGaussian(),
