@@ -7,6 +7,7 @@ PORT ?= 8000
 SEED ?= 0
 MINUTES ?= 10
 TORCH_INDEX ?=
+REPO ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,7 +23,7 @@ export MKL_NUM_THREADS := 1
 export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
-.PHONY: help env book test nightly mutants drill serve lab bench format strip record clean
+.PHONY: help env book test nightly mutants drill serve lab bench format strip record address clean
 help:
 	@echo "make book    build the book into _build/html"
 	@echo "make test    build the book, then run the tests; chapters are compared as the build executed them"
@@ -35,6 +36,8 @@ help:
 	@echo "make format  format the code and the chapters"
 	@echo "make strip   strip the chapters' outputs, keeping those the tests compare"
 	@echo "make record CHAPTER=book/07_linked_tasks.ipynb   run a chapter, store what the tests compare"
+	@echo "make address REPO=owner/name   say where this repository is, everywhere it matters; by default,"
+	@echo "             where this clone comes from; REPO=none takes the address away"
 	@echo "make clean   remove what was built (not $(VENV))"
 
 env: $(READY)
@@ -95,6 +98,9 @@ record: $(READY)
 	$(BIN)/ruff format $(CHAPTER)
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace $(CHAPTER)
 	$(BIN)/python tools/strip_notebooks.py $(CHAPTER)
+
+address: $(READY)
+	$(BIN)/python tools/address.py $(if $(filter none,$(REPO)),--none,$(or $(REPO),--from-remote))
 
 clean:
 	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -3,6 +3,7 @@
 - A `\\tag{7.1}` equation gets the anchor `eq-7-1`, and keeps its tag: Sphinx would wrap one that has
   several lines in `split`, where MathJax allows no tag.
 - Thebe, which would fetch a live kernel's scripts from a CDN and which we do not use, is left out.
+- The Colab button's picture, which a chapter takes from the repository, is taken from this site.
 - The theme's source maps are left out of the site, and `light_pages` makes its pages lighter.
 - A docstring may hold `$$ ... $$` and `$ ... $`, as the chapters do, and a shape `(*batch, T)`.
 """
@@ -31,6 +32,17 @@ class TaggedEquations(SphinxTransform):
                 block["ids"].append(f"eq-{found[1]}-{found[2]}")
                 block["nowrap"] = True
                 block.children = [nodes.Text(rf"\[{tex}\]")]
+
+
+class OwnButton(SphinxTransform):
+    """Show the Colab button's picture without asking another site."""
+
+    default_priority = 100
+
+    def apply(self, **kwargs: Any) -> None:
+        for picture in self.document.findall(nodes.image):
+            if picture["uri"].endswith("/_static/colab-badge.svg"):
+                picture["uri"] = "/_static/colab-badge.svg"
 
 
 def without_thebe(
@@ -69,6 +81,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.setup_extension("light_pages")
     app.connect("build-finished", without_source_maps, priority=900)
     app.add_transform(TaggedEquations)
+    app.add_transform(OwnButton)
     app.connect("html-page-context", without_thebe, priority=900)
     app.connect("autodoc-process-docstring", docstring_mathematics, priority=100)
     return {"version": "1", "parallel_read_safe": True}
