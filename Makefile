@@ -99,8 +99,8 @@ record: $(READY)
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace $(CHAPTER)
 	$(BIN)/python tools/strip_notebooks.py $(CHAPTER)
 
-address: $(READY)
-	$(BIN)/python tools/address.py $(if $(filter none,$(REPO)),--none,$(or $(REPO),--from-remote))
+address:
+	$(PYTHON) tools/address.py $(if $(filter none,$(REPO)),--none,$(or $(REPO),--from-remote))
 
 clean:
 	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis

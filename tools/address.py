@@ -12,14 +12,13 @@ after an address was set and taken away again.
 """
 
 import argparse
+import json
 import re
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import nbformat
 
 ROOT = Path(__file__).resolve().parents[1]
 GITHUB = "https://github.com/"
@@ -99,15 +98,16 @@ BADGE = re.compile(r"\[!\[Open in Colab\]\([^)]*\)\]\([^)]*\)\n\n")
 
 def notebook(path: Path, address: Address | None) -> str:
     """The chapter in `path` with the button and the first lines for this address."""
-    chapter = nbformat.read(path, as_version=4)
-    title = chapter.cells[0]
-    heading, rest = BADGE.sub("", title.source).split("\n\n", 1)
+    chapter = json.loads(path.read_text("utf-8"))
+    title = chapter["cells"][0]
+    heading, rest = BADGE.sub("", "".join(title["source"])).split("\n\n", 1)
     button = f"[![Open in Colab]({address.raw}_static/colab-badge.svg)]" if address else ""
     button += f"({address.colab(path.stem)})\n\n" if address else ""
-    title.source = f"{heading}\n\n{button}{rest}"
-    code = next(cell for cell in chapter.cells if cell.cell_type == "code")
-    code.source = first_lines(address) + FIRST_LINES.sub("", code.source)
-    return nbformat.writes(chapter) + "\n"
+    title["source"] = f"{heading}\n\n{button}{rest}".splitlines(keepends=True)
+    code = next(cell for cell in chapter["cells"] if cell["cell_type"] == "code")
+    first = first_lines(address) + FIRST_LINES.sub("", "".join(code["source"]))
+    code["source"] = first.splitlines(keepends=True)
+    return json.dumps(chapter, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
 
 # What a page says while no address is set, and what once one is; an address fills in the names.
