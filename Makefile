@@ -23,7 +23,7 @@ export MKL_NUM_THREADS := 1
 export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
-.PHONY: help env book test nightly mutants drill serve lab bench format strip record address clean
+.PHONY: help env book test nightly mutants drill serve lab handouts bench format strip record address clean
 help:
 	@echo "make book    build the book into _build/html"
 	@echo "make test    build the book, then run the tests; chapters are compared as the build executed them"
@@ -32,6 +32,7 @@ help:
 	@echo "make drill   kill, interrupt and starve fits, and call everything with nonsense for MINUTES=$(MINUTES)"
 	@echo "make serve   show the built book on http://localhost:$(PORT)"
 	@echo "make lab     open the chapters in JupyterLab"
+	@echo "make handouts   chapters without solutions, solutions and slides, into _build/handouts"
 	@echo "make bench   time one step of the objective, the redrawing of the widgets, and whole fits"
 	@echo "make format  format the code and the chapters"
 	@echo "make strip   strip the chapters' outputs, keeping those the tests compare"
@@ -80,6 +81,9 @@ serve: book
 
 lab: $(READY)
 	cd book && $(CURDIR)/$(BIN)/jupyter lab
+
+handouts: book
+	$(BIN)/python tools/handouts.py _build/handouts
 
 bench: $(READY)
 	$(BIN)/python benchmarks/elbo_step.py
