@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Whatever changes what a notebook prints; a change empties the execution cache.
 CODE := $(shell find vmtl_core -type f -not -name '*.pyc' 2>/dev/null)
-PAGES := _config.yml _toc.yml $(wildcard _ext/*.py)
+PAGES := _config.yml _toc.yml $(wildcard _ext/*.py _ext/*/*)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Two processes share two cores: more threads than that only get in each other's way.
@@ -62,6 +62,7 @@ _build/.pages: $(PAGES)
 # A failed build must fail again: Sphinx would not repeat the warnings of pages that it has read.
 book: $(READY) _build/.code _build/.pages
 	$(BIN)/jupyter-book build . -W -n --keep-going || { rm -rf _build/.doctrees; exit 1; }
+	$(BIN)/python tools/package.py _build/html
 
 test: book
 	$(BIN)/python -m pytest -n $(WORKERS)

@@ -4,6 +4,7 @@
   several lines in `split`, where MathJax allows no tag.
 - Thebe, which would fetch a live kernel's scripts from a CDN and which we do not use, is left out.
 - The Colab button's picture, which a chapter takes from the repository, is taken from this site.
+- What a published site needs beside pages: `site_files`.
 - The theme's source maps are left out of the site, and `light_pages` makes its pages lighter.
 - A docstring may hold `$$ ... $$` and `$ ... $`, as the chapters do, and a shape `(*batch, T)`.
 """
@@ -79,6 +80,7 @@ def without_source_maps(app: Sphinx, exception: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.setup_extension("light_pages")
+    app.setup_extension("site_files")
     app.connect("build-finished", without_source_maps, priority=900)
     app.add_transform(TaggedEquations)
     app.add_transform(OwnButton)

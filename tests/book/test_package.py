@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -20,11 +19,11 @@ from packaging.requirements import Requirement
 
 import vmtl_core
 from tests.conftest import ROOT
+from tools.address import Address
+from tools.package import build, copy_source, install_line
 from vmtl_core.lab import ready
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-SHIPPED = ("pyproject.toml", "README.md", "LICENSE", "vmtl_core")
-BUILD = "import sys; from setuptools import build_meta; print(build_meta.build_{0}(sys.argv[1]))"
 USE = """
 import json, sys, time
 import torch
@@ -40,26 +39,12 @@ print(json.dumps({"file": vmtl_core.__file__, "version": vmtl_core.__version__, 
 """
 
 
-def build(kind: str, source: Path, out: Path) -> Path:
-    """A distribution of the project in `source`, built without a network; the file."""
-    out.mkdir(exist_ok=True)
-    command = [sys.executable, "-c", BUILD.format(kind), str(out)]
-    ran = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
-    return out / ran.stdout.strip().splitlines()[-1]
-
-
 @pytest.fixture(scope="module")
 def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The source distribution, unpacked."""
     source, folder = (tmp_path_factory.mktemp(name) for name in ("source", "sdist"))
-    for name in SHIPPED:
-        if (ROOT / name).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-            shutil.copytree(ROOT / name, source / name, ignore=ignored)
-        else:
-            shutil.copy(ROOT / name, source)
-    with tarfile.open(build("sdist", source, folder)) as archive:
+    copy_source(ROOT, source)
+    with tarfile.open(build(source, folder, "sdist")) as archive:
         archive.extractall(folder, filter="data")
     (found,) = (path for path in folder.iterdir() if path.is_dir())
     return found
@@ -68,7 +53,7 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel that the source distribution builds."""
-    return build("wheel", sdist, tmp_path_factory.mktemp("wheel"))
+    return build(sdist, tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
@@ -168,3 +153,11 @@ def test_contributing_covers_what_can_be_added() -> None:
     for name in re.findall(r"`((?:book|tests|tools|vmtl_core)/[\w/.]+)`", text):
         known = re.sub(r"NN|NAME", "*", name)
         assert list(ROOT.glob(known)) or "*" in known, f"{name} does not exist"
+
+
+def test_the_site_says_where_its_wheel_is(wheel: Path) -> None:
+    """`pip install -r SITE/install.txt` reads a requirement with an address."""
+    line = Requirement(install_line(Address("ada/vmtl"), wheel.name).strip())
+    assert line.name == "vmtl-core"
+    assert line.extras == {"lab"}
+    assert line.url == f"https://ada.github.io/vmtl/{wheel.name}"
