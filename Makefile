@@ -8,6 +8,7 @@ SEED ?= 0
 MINUTES ?= 10
 TORCH_INDEX ?=
 REPO ?=
+WHICH ?= newest
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,11 +24,12 @@ export MKL_NUM_THREADS := 1
 export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
-.PHONY: help env book test nightly mutants drill serve lab handouts bench format strip record address clean
+.PHONY: help env book test nightly dependencies mutants drill serve lab handouts bench format strip record address clean
 help:
 	@echo "make book    build the book into _build/html"
 	@echo "make test    build the book, then run the tests; chapters are compared as the build executed them"
 	@echo "make nightly what make test leaves out: long tests, and every chapter executed anew by nbval"
+	@echo "make dependencies WHICH=lowest   the core's tests with the oldest packages allowed, or the newest"
 	@echo "make mutants try a hundred wrong versions of the core, list those that no test sees"
 	@echo "make drill   kill, interrupt and starve fits, and call everything with nonsense for MINUTES=$(MINUTES)"
 	@echo "make serve   show the built book on http://localhost:$(PORT)"
@@ -70,6 +72,20 @@ test: book
 nightly: book
 	$(BIN)/python -m pytest -n $(WORKERS) -m nightly
 	$(BIN)/python -m pytest -n $(WORKERS) --nbval-lax book
+
+# The core with other versions than those of requirements.txt, in an environment of its own.
+OTHER := _build/$(WHICH)
+CORE_TESTS = $(shell grep -rL --include='test_*.py' 'vmtl_core\.lab\|import scipy\|from scipy\|pyro' \
+	tests/analytic tests/closed_form tests/errors tests/gradients tests/properties)
+dependencies:
+	rm -rf $(OTHER) && $(PYTHON) -m venv $(OTHER)
+	$(OTHER)/bin/python -m pip install $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) \
+		$(if $(filter lowest,$(WHICH)),$$(grep '^torch==' .github/lowest.txt),torch)
+	$(OTHER)/bin/python -m pip install pytest pytest-xdist hypothesis \
+		$(if $(filter lowest,$(WHICH)),-r .github/lowest.txt,numpy) .
+	$(OTHER)/bin/python -m pip list
+	$(OTHER)/bin/python -m pytest -n $(WORKERS) --override-ini=addopts= --confcutdir=tests \
+		--import-mode=importlib --dist=loadfile -W default::FutureWarning -m "not nightly" $(CORE_TESTS)
 
 mutants: $(READY)
 	$(BIN)/python tools/mutate.py --count 100 --seed $(SEED)
