@@ -4,6 +4,7 @@
   several lines in `split`, where MathJax allows no tag.
 - Thebe, which would fetch a live kernel's scripts from a CDN and which we do not use, is left out.
 - The Colab button's picture, which a chapter takes from the repository, is taken from this site.
+- The lines of a chapter that install the package are for a notebook: a page leaves them out.
 - What a published site needs beside pages: `site_files`.
 - The theme's source maps are left out of the site, and `light_pages` makes its pages lighter.
 - A docstring may hold `$$ ... $$` and `$ ... $`, as the chapters do, and a shape `(*batch, T)`.
@@ -18,6 +19,10 @@ from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 
 TAG = re.compile(r"\\tag\{(\d+)\.(\d+[a-z]?)\}")
+# What tools/address.py puts there.
+INSTALLATION = re.compile(
+    r"\Atry:\n    import vmtl_core\.lab\.ready\nexcept .*\n(?:[ \t].*\n|\n(?=[ \t]))+\n*"
+)
 LONE_STAR = re.compile(r"(?<![\w*\\`])\*(?=\w)(?![^*\n]*\w\*)")
 
 
@@ -33,6 +38,19 @@ class TaggedEquations(SphinxTransform):
                 block["ids"].append(f"eq-{found[1]}-{found[2]}")
                 block["nowrap"] = True
                 block.children = [nodes.Text(rf"\[{tex}\]")]
+
+
+class NoInstallation(SphinxTransform):
+    """Begin a chapter's first cell where the chapter begins."""
+
+    default_priority = 100
+
+    def apply(self, **kwargs: Any) -> None:
+        for block in self.document.findall(nodes.literal_block):
+            text = block.astext()
+            if (shorter := INSTALLATION.sub("", text)) != text:
+                block.rawsource = shorter
+                block.children = [nodes.Text(shorter)]
 
 
 class OwnButton(SphinxTransform):
@@ -83,6 +101,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.setup_extension("site_files")
     app.connect("build-finished", without_source_maps, priority=900)
     app.add_transform(TaggedEquations)
+    app.add_transform(NoInstallation)
     app.add_transform(OwnButton)
     app.connect("html-page-context", without_thebe, priority=900)
     app.connect("autodoc-process-docstring", docstring_mathematics, priority=100)

@@ -1,5 +1,6 @@
 """The built book as a publication: its search, its page for lost readers, its form on paper, its wheel."""
 
+import re
 import zipfile
 from pathlib import Path
 
@@ -61,6 +62,16 @@ def test_a_chapter_becomes_a_pdf(page: Page, base_url: str) -> None:
     made = page.pdf(format="A4", prefer_css_page_size=True)
     assert made.startswith(b"%PDF-")
     assert 5 <= made.count(b"/Type /Page\n") + made.count(b"/Type /Page ") <= 60
+
+
+@every_chapter
+def test_a_page_begins_without_the_installation(chapter: Path, built_book: Path) -> None:
+    """It is for a notebook, which the page offers."""
+    text = (built_book / "book" / f"{chapter.stem}.html").read_text("utf-8")
+    assert "pip install" not in text.split("</pre>")[0]
+    assert "vmtl_core.lab.ready" not in re.sub(r"<[^>]*>", "", text)
+    notebook = built_book / "_sources" / "book" / chapter.name
+    assert "vmtl_core.lab.ready" in notebook.read_text("utf-8")
 
 
 def test_the_site_carries_the_wheel(built_book: Path) -> None:
