@@ -11,7 +11,8 @@ import torch
 
 from tests.book.chapters import BOOK, CHAPTERS, every_chapter, read
 from tests.book.test_exercise_cells import assignment, definition, source_of
-from tools.handouts import student, with_solutions
+from tests.conftest import ROOT
+from tools.handouts import main, student, with_solutions
 from tools.slides import slides
 from vmtl_core.lab.exercises import exercises, find
 from vmtl_core.lab.exercises.compare import difference
@@ -108,6 +109,19 @@ def test_slides_show_what_a_room_needs(tmp_path: Path) -> None:
     assert "Answered." not in body
     assert "Hence it follows." in notes[1]
     assert shown.count("data:image/png") == 1
+
+
+def test_all_that_is_written(tmp_path: Path) -> None:
+    """Slides as well, of the chapters that a build has executed."""
+    assert main(tmp_path) == 0
+    names = {chapter.name for chapter in CHAPTERS}
+    assert {path.name for path in (tmp_path / "student").iterdir()} == names
+    assert {path.name for path in (tmp_path / "solutions").iterdir()} == names
+    built = ROOT / "_build" / "jupyter_execute" / "book"
+    for chapter in CHAPTERS:
+        page = tmp_path / "slides" / f"{chapter.stem}.html"
+        assert page.exists() == (built / chapter.name).exists()
+        assert not page.exists() or page.read_text("utf-8").count("<section") > 10
 
 
 def rows(table: str) -> list[list[str]]:

@@ -128,7 +128,7 @@ def test_the_command(tmp_path: Path) -> None:
 
 
 def test_a_notebook_can_be_executed_anew(tmp_path: Path) -> None:
-    """What it claims then counts no more, and a cell that raises stops nothing."""
+    """What it and a table claim then counts no more, and a cell that raises stops nothing."""
     path = tmp_path / "ada.ipynb"
     handed_in(path, ("3.3", SOLUTION))
     kept = json.loads(path.read_text("utf-8"))
@@ -141,6 +141,8 @@ def test_a_notebook_can_be_executed_anew(tmp_path: Path) -> None:
     kept["cells"] = [nbformat.v4.new_code_cell(source) for source in sources]
     kept["cells"][-1]["outputs"] = output
     path.write_text(json.dumps(kept), "utf-8")
+    check("3.3", SOLUTION)
+    progress(tmp_path / "ada.csv")
     assert collect(tmp_path)[0].loc["ada", "3.3"] == "correct"
     assert collect(tmp_path, run=True)[0].loc["ada", "3.3"] == f"wrong: {MISTAKE.name}"
     assert executed(path)["cells"][1]["outputs"][0]["ename"] == "ZeroDivisionError"

@@ -28,7 +28,7 @@ def collect(folder: Path, run: bool = False) -> tuple["pd.DataFrame", list[str]]
         folder: with `.ipynb` and `.csv` files; what lies in a folder of its own within it belongs
             together, as the work of the one whose name that folder has.
         run: whether to execute the notebooks, each in its own place, instead of believing what they
-            hold. A teacher who does so runs other people's code.
+            and the tables hold. A teacher who does so runs other people's code.
 
     Returns:
         A table with a row for each person or file and a column for each exercise, of "correct",
@@ -43,13 +43,14 @@ def collect(folder: Path, run: bool = False) -> tuple["pd.DataFrame", list[str]]
     require(folder.is_dir(), f"`folder` must be one; {folder} is not")
     found: dict[str, Verdicts] = {}
     problems: list[str] = []
-    for path in _files(folder):
+    kinds = (".ipynb",) if run else (".ipynb", ".csv")
+    for path in _files(folder, kinds):
         parts = path.relative_to(folder).with_suffix("").parts
         try:
             found.setdefault(parts[0], {}).update(read(path, run))
         except (ValueError, KeyError, TypeError) as error:
             problems.append(f"{path.relative_to(folder)} can't be read: {error}")
-    require(bool(found or problems), f"no .ipynb and no .csv file in {folder}")
+    require(bool(found or problems), f"no file {' or '.join(kinds)} in {folder}")
     numbers = sorted({n for verdicts in found.values() for n in verdicts}, key=_order)
     table = pd.DataFrame.from_dict(found, orient="index", columns=None, dtype="str")
     table = table.reindex(columns=numbers).fillna(NOT_TRIED).sort_index()
@@ -98,12 +99,12 @@ def executed(path: Path) -> Any:
     return client.execute()
 
 
-def _files(folder: Path) -> list[Path]:
+def _files(folder: Path, kinds: tuple[str, ...]) -> list[Path]:
     """Tables after notebooks, so that a table written later counts; no file that is hidden."""
     found = [
         path
         for path in sorted(folder.rglob("*"))
-        if path.suffix in (".ipynb", ".csv")
+        if path.suffix in kinds
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
     return sorted(found, key=lambda path: path.suffix == ".csv")
