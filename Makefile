@@ -75,7 +75,7 @@ nightly: book
 
 # The core with other versions than those of requirements.txt, in an environment of its own.
 OTHER := _build/$(WHICH)
-CORE_TESTS = $(shell grep -rL --include='test_*.py' 'vmtl_core\.lab\|import scipy\|from scipy\|pyro' \
+CORE_TESTS = $(shell grep -rL --include='test_*.py' 'vmtl_core\.lab\|import scipy\|from scipy\|pyro\|tests\.mutants' \
 	tests/analytic tests/closed_form tests/errors tests/gradients tests/properties)
 dependencies:
 	rm -rf $(OTHER) && $(PYTHON) -m venv $(OTHER)
