@@ -39,16 +39,18 @@ def chapters() -> list[Path]:
 
 
 def student(chapter: Any, number: int) -> Any:
-    """The chapter without solutions and outputs, with a cell to hand in."""
+    """The chapter without solutions and outputs; where there are exercises, with a cell to hand in."""
     result = deepcopy(chapter)
     for cell in result.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
         else:
             cell.source = re.sub(r"\n{3,}", "\n\n", SOLUTION.sub("", cell.source)).strip()
-    kept = [cell for cell in result.cells if cell.source]
+    result.cells = [cell for cell in result.cells if cell.source]
+    if not any("check(" in cell.source for cell in result.cells if cell.cell_type == "code"):
+        return result
     call = f'from vmtl_core.lab.exercises import progress\n\nprogress("answers_{number:02d}.csv")'
-    result.cells = [*kept, nbformat.v4.new_markdown_cell(HAND_IN), nbformat.v4.new_code_cell(call)]
+    result.cells += [nbformat.v4.new_markdown_cell(HAND_IN), nbformat.v4.new_code_cell(call)]
     name_cells(result.cells)
     return result
 
