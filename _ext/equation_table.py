@@ -73,11 +73,13 @@ class EquationTable(SphinxDirective):
         return self.cross_reference("py", "obj", path, short)
 
     def test(self, test: str) -> nodes.Node:
-        """A link to the file in the repository that `_config.yml` names; the test's name as words."""
+        """The test's name as words; a link to its file, if `_config.yml` names a repository."""
         file, name = test.split("::")
         theme = self.config.html_theme_options
-        uri = f"{theme['repository_url']}/blob/{theme['repository_branch']}/{file}"
         words = name.removeprefix("test_").replace("_", " ")
+        if not theme.get("repository_url"):
+            return nodes.Text(words)
+        uri = f"{theme['repository_url']}/blob/{theme['repository_branch']}/{file}"
         return nodes.reference("", words, refuri=uri, reftitle=test)
 
     def cross_reference(self, domain: str, kind: str, target: str, text: str = "") -> nodes.Node:

@@ -3,6 +3,9 @@
 - A `\\tag{7.1}` equation gets the anchor `eq-7-1`, and keeps its tag: Sphinx would wrap one that has
   several lines in `split`, where MathJax allows no tag.
 - Thebe, which would fetch a live kernel's scripts from a CDN and which we do not use, is left out.
+- The Colab button's picture, which a chapter takes from the repository, is taken from this site.
+- The lines of a chapter that install the package are for a notebook: a page leaves them out.
+- What a published site needs beside pages: `site_files`.
 - The theme's source maps are left out of the site, and `light_pages` makes its pages lighter.
 - A docstring may hold `$$ ... $$` and `$ ... $`, as the chapters do, and a shape `(*batch, T)`.
 """
@@ -16,6 +19,10 @@ from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 
 TAG = re.compile(r"\\tag\{(\d+)\.(\d+[a-z]?)\}")
+# What tools/address.py puts there.
+INSTALLATION = re.compile(
+    r"\Atry:\n    import vmtl_core\.lab\.ready\nexcept .*\n(?:[ \t].*\n|\n(?=[ \t]))+\n*"
+)
 LONE_STAR = re.compile(r"(?<![\w*\\`])\*(?=\w)(?![^*\n]*\w\*)")
 
 
@@ -31,6 +38,30 @@ class TaggedEquations(SphinxTransform):
                 block["ids"].append(f"eq-{found[1]}-{found[2]}")
                 block["nowrap"] = True
                 block.children = [nodes.Text(rf"\[{tex}\]")]
+
+
+class NoInstallation(SphinxTransform):
+    """Begin a chapter's first cell where the chapter begins."""
+
+    default_priority = 100
+
+    def apply(self, **kwargs: Any) -> None:
+        for block in self.document.findall(nodes.literal_block):
+            text = block.astext()
+            if (shorter := INSTALLATION.sub("", text)) != text:
+                block.rawsource = shorter
+                block.children = [nodes.Text(shorter)]
+
+
+class OwnButton(SphinxTransform):
+    """Show the Colab button's picture without asking another site."""
+
+    default_priority = 100
+
+    def apply(self, **kwargs: Any) -> None:
+        for picture in self.document.findall(nodes.image):
+            if picture["uri"].endswith("/_static/colab-badge.svg"):
+                picture["uri"] = "/_static/colab-badge.svg"
 
 
 def without_thebe(
@@ -67,8 +98,11 @@ def without_source_maps(app: Sphinx, exception: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.setup_extension("light_pages")
+    app.setup_extension("site_files")
     app.connect("build-finished", without_source_maps, priority=900)
     app.add_transform(TaggedEquations)
+    app.add_transform(NoInstallation)
+    app.add_transform(OwnButton)
     app.connect("html-page-context", without_thebe, priority=900)
     app.connect("autodoc-process-docstring", docstring_mathematics, priority=100)
     return {"version": "1", "parallel_read_safe": True}

@@ -50,5 +50,5 @@ def table_of_contents() -> list[str]:
 
 
 def repository() -> str:
-    """Where the project lives, as `_config.yml` says."""
+    """Where the project lives, as `_config.yml` says; empty while that isn't known."""
     return yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["repository"]["url"]

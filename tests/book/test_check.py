@@ -31,7 +31,7 @@ def test_check_prints_what_it_returns(capsys: pytest.CaptureFixture[str]) -> Non
     result = check("99.1", 2.0)
     assert result == Result("99.1", False, "not right: that is two (99.1)", "two")
     assert check(" 99.12 ", 1).correct
-    assert not check("99.2", ...).solved
+    assert not check("99.2", ...).attempted
     assert capsys.readouterr().out == (
         "Exercise 99.1: not right: that is two (99.1)\n"
         "Exercise 99.12: correct.\n"

@@ -73,7 +73,7 @@ def changes_its_argument(x: Tensor) -> Tensor:
     return x.div_(2)
 
 
-# answer to CODE -> correct, mistake, solved, part of the message
+# answer to CODE -> correct, mistake, attempted, part of the message
 FUNCTIONS: dict[str, tuple[Any, bool, str | None, bool, str]] = {
     "solution": (half, True, None, True, "correct."),
     "in place": (changes_its_argument, True, None, True, "correct."),
@@ -122,9 +122,9 @@ FUNCTIONS: dict[str, tuple[Any, bool, str | None, bool, str]] = {
 
 @pytest.mark.parametrize("kind", FUNCTIONS)
 def test_answers_that_are_functions(kind: str) -> None:
-    answer, correct, mistake, solved, message = FUNCTIONS[kind]
+    answer, correct, mistake, attempted, message = FUNCTIONS[kind]
     result = judge(CODE, answer)
-    assert (result.correct, result.mistake, result.solved) == (correct, mistake, solved)
+    assert (result.correct, result.mistake, result.attempted) == (correct, mistake, attempted)
     assert message in result.message
 
 

@@ -58,7 +58,7 @@ def test_there_are_enough() -> None:
 @every_exercise
 def test_the_stub_is_not_solved_yet(exercise: Exercise) -> None:
     result = judge(exercise, exercise.stub)
-    assert not result.solved
+    assert not result.attempted
     assert not result.correct
     assert result.message.startswith("not solved yet")
 

@@ -18,10 +18,11 @@ from tests.book.chapters import (
     markdown,
     prose,
     read,
-    repository,
     table_of_contents,
 )
 from tests.conftest import ROOT
+from tools.address import current as address_of
+from tools.address import notebook
 from tools.strip_notebooks import is_compared, stripped_text
 from vmtl_core.lab.registry import order
 
@@ -95,10 +96,10 @@ def test_header_says(chapter: Path, piece: str) -> None:
 
 
 @every_chapter
-def test_header_opens_in_colab(chapter: Path) -> None:
-    path = repository().removeprefix("https://github.com/")
-    wanted = f"https://colab.research.google.com/github/{path}/blob/main/book/{chapter.name}"
-    assert wanted in header(chapter)
+def test_header_and_first_cell_know_the_address(chapter: Path) -> None:
+    """The Colab button, absent while there is no address, and the lines that install what is missing."""
+    wanted = notebook(chapter, address_of(ROOT))
+    assert chapter.read_text("utf-8") == wanted, "run `python tools/address.py --again`"
 
 
 @every_chapter
@@ -193,18 +194,6 @@ def test_chapters_are_in_order() -> None:
 
 def test_only_chapters_in_the_book_folder() -> None:
     assert sorted(BOOK.glob("*.ipynb")) == CHAPTERS
-
-
-def test_the_project_has_one_address() -> None:
-    """Every mention of a repository of ours is the one of _config.yml."""
-    url = repository()
-    owner, name = url.removeprefix("https://github.com/").split("/")
-    mention = re.compile(rf"github(?:\.com)?/([\w-]+/{re.escape(name)})\b")
-    for page in [*CHAPTERS, *BOOK.glob("*.md"), ROOT / "README.md", ROOT / "pyproject.toml"]:
-        found = set(mention.findall(page.read_text("utf-8")))
-        assert found <= {f"{owner}/{name}"}, page.name
-    assert url in (ROOT / "pyproject.toml").read_text("utf-8")
-    assert url in (ROOT / "README.md").read_text("utf-8")
 
 
 def test_api_page_lists_every_public_name() -> None:

@@ -1,16 +1,26 @@
 """Exercises of the chapters: `check("4.2", answer)` judges an answer, `hint("4.2")` helps.
 
+`progress()` is the table of what was checked, and `python -m vmtl_core.lab.exercises FOLDER` that of a
+folder of answers.
+
 Each chapter has a module here, `chapter_04.py` for chapter 4, with a list `EXERCISES`; it is imported
 when one of its exercises is asked for.
 """
 
 from importlib import import_module
+from os import PathLike
 from pkgutil import iter_modules
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vmtl_core.lab.exercises.engine import NUMBER, Exercise, Result, judge
+from vmtl_core.lab.exercises.record import Record
 
-__all__ = ["check", "hint"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["check", "hint", "progress"]
+
+_CHECKED = Record()  # of this session, as long as its kernel runs
 
 
 def check(number: str, answer: Any) -> Result:
@@ -23,15 +33,36 @@ def check(number: str, answer: Any) -> Result:
         answer: the function or value that the exercise asks for.
 
     Returns:
-        The verdict, with `.correct`, `.message` and `.mistake` (the mistake's name, or None).
+        The verdict, with `.correct`, `.message`, `.mistake` (the mistake's name, or None) and
+        `.attempted` (False of the stub).
 
     Raises:
         ValueError: if there is no such exercise.
     """
     exercise = find(number)
     result = judge(exercise, answer)
+    _CHECKED.add(result)
     print(f"Exercise {exercise.number}: {result.message}")
     return result
+
+
+def progress(path: str | PathLike[str] | None = None) -> "pd.DataFrame":
+    """What was checked since the notebook's kernel started: one row an exercise.
+
+    It lists every exercise of the chapters of which one was checked. The last answer counts.
+
+    Args:
+        path: a file to keep the table in as CSV, for a teacher; None to keep none.
+
+    Returns:
+        Indexed by `exercise`, the number; columns `title`, `verdict` ("correct", "wrong",
+        "wrong: convex" with the name of a known mistake, or "not tried") and `tries`.
+    """
+    seen = sorted({int(number.split(".")[0]) for number in _CHECKED.results})
+    table = _CHECKED.table([exercise for chapter in seen for exercise in exercises(chapter)])
+    if path is not None:
+        table.to_csv(path)
+    return table
 
 
 def hint(number: str) -> None:

@@ -99,13 +99,29 @@ class Exercise:
 
 @dataclass(frozen=True)
 class Result:
-    """What `check` found: `correct`, the `message` it printed, the name of the `mistake` or None."""
+    """What `check` found.
+
+    Args:
+        number: of the exercise.
+        correct: whether the answer is right.
+        message: what was printed.
+        mistake: the name of the known mistake that the answer is, or None.
+        attempted: whether there was an answer, right or wrong; False of the stub.
+    """
 
     number: str
     correct: bool
     message: str
     mistake: str | None = None
-    solved: bool = True
+    attempted: bool = True
+
+    @property
+    def verdict(self) -> str:
+        """In a word or two: "correct", "wrong", "wrong: convex" (a known mistake), "not tried"."""
+        if not self.attempted:
+            return "not tried"
+        wrong = f"wrong: {self.mistake}" if self.mistake else "wrong"
+        return "correct" if self.correct else wrong
 
     def _ipython_display_(self) -> None:
         """Nothing: the message has been printed."""
@@ -115,7 +131,7 @@ def judge(exercise: Exercise, answer: Any) -> Result:
     """Compare an answer with the solution, then with every known mistake. Never raises."""
     number = exercise.number
     unsolved = Result(
-        number, False, f'not solved yet. hint("{number}") gives a hint.', solved=False
+        number, False, f'not solved yet. hint("{number}") gives a hint.', attempted=False
     )
     if _is_unsolved(answer):
         return unsolved
