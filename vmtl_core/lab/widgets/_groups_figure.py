@@ -78,8 +78,8 @@ def _plane(axis: Any, panel: Panel) -> None:
         shares = [one.member[t, k].item() for k in groups]
         shares.append(1 - sum(shares))
         colours = [*(COLOURS[r % len(COLOURS)] for r in range(len(groups))), GREY]
-        top = colours[shares.index(max(shares))]
-        axis.add_patch(_ellipse(point, covariance, fc=top, ec=top, lw=0.8, alpha=0.25))
+        most = colours[shares.index(max(shares))]
+        axis.add_patch(_ellipse(point, covariance, fc=most, ec=most, lw=0.8, alpha=0.25))
         _pie(axis, point.tolist(), shares, colours)
     axis.set(xlim=(-REACH, REACH), ylim=(-REACH, REACH), aspect="equal", xlabel="first weight")
     axis.set_title(f"{panel.title}\nK = {panel.shown} shown")

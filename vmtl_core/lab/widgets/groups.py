@@ -34,6 +34,7 @@ QUESTION = (
     "Predict before each move: which bar will be the longest?"
 )
 RANGES = {"width": (0.05, 2.0), "concentration": (0.1, 10.0), "noise": (0.1, 3.0)}
+ENDS = {"rows": (1, 100), "place": (0, len(PLACES) - 1), "seed": (0, 2**32 - 1)}
 SETTINGS: list[dict[str, Any]] = [{}, {"noise": 1.5}, {"place": 3, "groups": 2}]
 """What the static figure shows, as changes of the widget's own setting."""
 
@@ -89,8 +90,9 @@ class GroupsExplorer(Widget):
         question: str = QUESTION,
         **traits: Any,
     ) -> None:
-        super().__init__(place=place, seed=seed, question=question, **traits)
-        self.points = arrange(self.place, self.seed) if points is None else points
+        place, seed = whole("place", place, *ENDS["place"]), whole("seed", seed, *ENDS["seed"])
+        points = arrange(place, seed) if points is None else points
+        super().__init__(points=points, place=place, seed=seed, question=question, **traits)
 
     @traitlets.validate("points")
     def _check_points(self, proposal: Any) -> tuple[tuple[float, ...], ...]:
@@ -116,8 +118,7 @@ class GroupsExplorer(Widget):
     @traitlets.validate("rows", "place", "seed")
     def _check_whole(self, proposal: Any) -> int:
         name = proposal["trait"].name
-        ends = {"rows": (1, 100), "place": (0, len(PLACES) - 1), "seed": (0, 2**32 - 1)}
-        return whole(name, proposal["value"], *ends[name])
+        return whole(name, proposal["value"], *ENDS[name])
 
     @traitlets.validate("groups")
     def _check_groups(self, proposal: Any) -> int | None:
