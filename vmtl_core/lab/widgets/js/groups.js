@@ -108,7 +108,9 @@ const exposed = (now) => ({
 
 function build({ root, get, set, announce }) {
   const compute = makeComputer(), choice = choices(get, set), control = sliders(get, set);
-  const plane = planePanel({ tasks: TASKS, move: (t, at) => set("points", get("points").map((old, s) => (s === t ? at : old))) });
+  const plane = planePanel({
+    tasks: TASKS, at: (t) => get("points")[t], move: (t, to) => set("points", get("points").map((old, s) => (s === t ? to : old))),
+  });
   const evidence = evidencePanel(), shares = sharesPanel(), readout = html("p", { class: "vmtl-readout" });
   root.append(choice.root, control.root,
     html("div", { class: "vmtl-panels" }, plane.root, html("div", { class: "vmtl-side" }, evidence.root, shares.root)),

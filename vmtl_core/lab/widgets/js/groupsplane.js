@@ -41,21 +41,21 @@ export const sharesInWords = (shares) => shares.map((share, rank) => [share, ran
   .filter(([share]) => share >= 0.005).sort((one, other) => other[0] - one[0])
   .map(([share, rank]) => `${rank < shares.length - 1 ? `group ${LETTERS[rank]}` : "no group"} ${Math.round(100 * share)} %`).join(", ");
 
-/** The panel; `move(t, [x, y])` is called where task t is dragged. */
-export function planePanel({ tasks, move }) {
+/** The panel; `move(t, [x, y])` is called where task t is dragged, `at(t)` is where it lies. */
+export function planePanel({ tasks, at, move }) {
   const view = panel("plane", "Drag a task, or use the arrow keys. Discs: memberships; filled: 90 % of what its data say; letters and outlines: groups, 90 % of their tasks; dotted: the population");
   view.drawing.setAttribute("role", "group");
   const id = uniqueId("plane"), frame = svg("rect", { x: LEFT, y: TOP });
   const axes = svg("g", { "aria-hidden": "true" }), inside = svg("g", { "clip-path": `url(#${id})`, "aria-hidden": "true" });
   const letters = svg("g", { "aria-hidden": "true" }), numbers = svg("g", { "aria-hidden": "true", "pointer-events": "none" });
-  let scale, points = [];
+  let scale;
   const place = (t, x, y) => move(t, [tidy(x), tidy(y)]);
   const handles = Array.from({ length: tasks }, (_, t) => {
     const node = svg("g"), hit = svg("circle", { r: 13, class: "vmtl-grip" }), picture = svg("g");
     node.append(hit, picture);
     const control = dragHandle(node, {
       label: `task ${t + 1}`, onDrag: (px, py) => place(t, scale.x.invert(px), scale.y.invert(py)),
-      onKey: (dx, dy) => place(t, points[t][0] + (dy ? 0 : STEP * dx), points[t][1] + STEP * dy),
+      onKey: (dx, dy) => place(t, at(t)[0] + (dy ? 0 : STEP * dx), at(t)[1] + STEP * dy),
     });
     return { node, picture, control };
   });
@@ -69,8 +69,7 @@ export function planePanel({ tasks, move }) {
 
   function draw(now) {
     scale = scales();
-    points = now.points;
-    const { clusters, shares, mean, sites, within } = now, { x, y, left, side } = scale, count = clusters.length;
+    const { points, clusters, shares, mean, sites, within } = now, { x, y, left, side } = scale, count = clusters.length;
     for (const [name, value] of Object.entries({ x: left, width: side, height: side })) frame.setAttribute(name, value);
     const minus = (t) => String(t).replace("-", "−"), ticks = [-2, -1, 0, 1, 2];
     axes.replaceChildren(leftAxis(y, left, { ticks, gridTo: left + side, tickFormat: minus }),
