@@ -111,9 +111,11 @@ def dragged(task: int) -> Callable[[Values], Values]:
 
 
 def near(wanted: Any, atol: float = 1e-9) -> Check:
-    return lambda new: torch.allclose(
-        *(torch.as_tensor(v, dtype=torch.float64) for v in (new, wanted)), rtol=0, atol=atol
-    )
+    def check(new: Any) -> bool:
+        pair = [torch.as_tensor(v, dtype=torch.float64) for v in (new, wanted)]
+        return torch.allclose(pair[0], pair[1], rtol=0, atol=atol)
+
+    return check
 
 
 def laid(place: int | None = None, further: int = 0) -> Callable[[Values], Values]:
