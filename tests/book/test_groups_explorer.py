@@ -72,8 +72,9 @@ def exact_evidence(widget: GroupsExplorer, label: list[int]) -> Tensor:
     within = widget.width**2 / (1 + widget.width**2)
     group = torch.tensor(label)
     same = (group[:, None] == group) & (group >= 0)
-    own = torch.where(group >= 0, within, 1.0)
-    shared = 0.5 + same * (1 - within) + torch.diag(own)
+    inside = (group >= 0).double()
+    own = within * inside + 1 - inside
+    shared = 0.5 + (1 - within) * same.double() + torch.diag(own)
     covariance = torch.block_diag(*site.precision.squeeze(1).inverse())
     covariance = covariance + torch.kron(shared, torch.eye(2, dtype=torch.float64))
     zero = torch.zeros(2 * TASKS, dtype=torch.float64)
