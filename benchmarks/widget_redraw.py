@@ -85,6 +85,7 @@ def cases() -> dict[str, Widget]:
             points=40, samples=100, new_points=100
         ),
         "EchoChamberExplorer": widgets.EchoChamberExplorer(sources="previous"),
+        "GroupsExplorer, 12 tasks": widgets.GroupsExplorer(),
         "TrainingReplay, 3 tasks": widgets.TrainingReplay(**recording),
         "TrainingReplay, 6 schools of 131": widgets.TrainingReplay(**six_schools()),
     }

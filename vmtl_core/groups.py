@@ -161,26 +161,26 @@ def gather(site: Site, hyper: Hyper, member: Tensor) -> Gathered:
     )
 
 
-def pseudo_counts(member: Tensor) -> Tensor:
+def pseudo_counts(member: Tensor, concentration: float = CONCENTRATION) -> Tensor:
     """Of the Dirichlet: a / C for each group, a for none, (C + 1,)."""
     groups = member.shape[-1] - 1
-    counts = member.new_full((groups + 1,), CONCENTRATION / max(groups, 1))
-    counts[-1] = CONCENTRATION
+    counts = member.new_full((groups + 1,), concentration / max(groups, 1))
+    counts[-1] = concentration
     return counts
 
 
-def log_weights(member: Tensor) -> Tensor:
+def log_weights(member: Tensor, concentration: float = CONCENTRATION) -> Tensor:
     """E log of the weights of groups and none under their Dirichlet posterior, (..., 1, C + 1)."""
-    counts = pseudo_counts(member) + member.sum(-2, keepdim=True)
+    counts = pseudo_counts(member, concentration) + member.sum(-2, keepdim=True)
     return torch.digamma(counts) - torch.digamma(counts.sum(-1, keepdim=True))
 
 
-def log_partition(member: Tensor) -> Tensor:
+def log_partition(member: Tensor, concentration: float = CONCENTRATION) -> Tensor:
     """Log prior of memberships, weights integrated out, and their entropy, (...,). Equation (12.5).
 
     Groups have no names: with K of C in use, C! / (C - K)! ways to name them are one partition.
     """
-    start, size = pseudo_counts(member), member.sum(-2)
+    start, size = pseudo_counts(member, concentration), member.sum(-2)
     total = _log_beta(start + size) - _log_beta(start)
     used, groups = (size[..., :-1] > 0.5).sum(-1), member.shape[-1] - 1
     names = math.lgamma(groups + 1) - torch.lgamma((groups - used + 1).to(member))
@@ -208,10 +208,12 @@ def log_width_hyperprior(log_width: Tensor, tied: bool = False) -> Tensor:
     return total + distances - constant
 
 
-def memberships(site: Site, hyper: Hyper, member: Tensor, sweeps: int) -> Tensor:
+def memberships(
+    site: Site, hyper: Hyper, member: Tensor, sweeps: int, concentration: float = CONCENTRATION
+) -> Tensor:
     """Coordinate ascent on the bound: who belongs where, (..., T, C + 1). Equation (12.4)."""
     for _ in range(sweeps):
-        scores = gather(site, hyper, member).expected() + log_weights(member)
+        scores = gather(site, hyper, member).expected() + log_weights(member, concentration)
         before, member = member, scores.softmax(-1)
         if float((member - before).abs().max()) < STILL:
             break

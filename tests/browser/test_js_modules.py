@@ -10,11 +10,13 @@ import torch
 from playwright.sync_api import Browser
 
 from tests.browser.static_page import watched
+from vmtl_core.group_search import Merging
 from vmtl_core.lab.widgets import _base
+from vmtl_core.lab.widgets._groups_model import PLACES, arrange
 from vmtl_core.lab.widgets._noise import gumbel, normal, uniforms
 
 Call = Callable[..., Any]
-WIDGETS = ["echo", "kl", "predictive", "temperature", "replay"]
+WIDGETS = ["echo", "kl", "predictive", "temperature", "replay", "groups"]
 CALL = """async ([module, name, given]) => {
   const out = (await import(`./${module}.js`))[name](...given);
   return JSON.parse(JSON.stringify(out, (_, v) => ArrayBuffer.isView(v) ? [...v] : v === -Infinity ? '-inf' : v));
@@ -148,6 +150,36 @@ def test_mixture_density(call: Call) -> None:
     agree(found["x"], x)
     agree(found["mixture"], each.sum(1))
     agree(found["components"][1], each[:, 1])
+
+
+@pytest.mark.parametrize("function", ["logGamma", "digamma"])
+def test_gamma_function(call: Call, function: str) -> None:
+    x = torch.logspace(-3, 3, 61, dtype=torch.float64)
+    x = torch.cat([x, torch.arange(1, 13, dtype=torch.float64)])
+    twin = {"logGamma": torch.lgamma, "digamma": torch.digamma}[function]
+    agree([call("groupsspecial", function, at) for at in x.tolist()], twin(x), atol=1e-13)
+
+
+@pytest.mark.parametrize("place", range(len(PLACES)))
+@pytest.mark.parametrize("seed", [0, 1, 2**32 - 1])
+def test_tasks_lie_where_they_do_in_python(call: Call, place: int, seed: int) -> None:
+    found = call("groupstasks", "arrange", PLACES[place], seed)
+    assert found == arrange(place, seed).tolist()
+
+
+def test_groups_merge_as_in_the_library(call: Call) -> None:
+    """`merged` against `Merging`, with messages that have a mean to be taken off."""
+    natural, mean = torch.randn(7, 1, 2, dtype=torch.float64), [0.3, -0.2]
+    half = torch.randn(7, 1, 2, 2, dtype=torch.float64)
+    precision = half @ half.mT
+    between = 0.6 * torch.eye(2, dtype=torch.float64).expand(1, 1, 2, 2)
+    about = natural - precision @ torch.tensor(mean, dtype=torch.float64)
+    wanted = [label.tolist() for label in Merging(precision, about, between).partitions(6)]
+    said = [
+        {"precision": [p[0, 0, 0].item(), p[0, 0, 1].item(), p[0, 1, 1].item()], "natural": n[0].tolist()}
+        for p, n in zip(precision, natural, strict=True)
+    ]  # fmt: skip
+    assert call("groupsmerge", "merged", said, mean, 0.36, 6) == wanted
 
 
 SCHOOLS = ["school 12", "school 7", "125 others", "base"]

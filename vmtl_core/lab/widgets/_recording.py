@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vmtl_core.distributions import diagonal_gaussian, gaussian
 from vmtl_core.divergences import pairwise_kl
-from vmtl_core.elbo import SOURCES, MultiTaskELBO
+from vmtl_core.elbo import MultiTaskELBO
 from vmtl_core.lab.datasets import MultiTaskData
 from vmtl_core.lab.widgets._base import require
 from vmtl_core.likelihoods import LinearBernoulli, LinearGaussian
@@ -23,6 +23,8 @@ SCHEDULES: dict[str, Callable[[int], Schedule]] = {
 }
 """Temperature schedules by name, each made from the number of steps over which it falls."""
 
+SOURCES = ("own", "previous", "joint")
+"""Those that are fitted step by step; groups are found in closed form."""
 TERMS = ("elbo", "log_likelihood", "kl_weights", "hyperprior", "temperature")
 DIGITS = 4
 Run = dict[str, Any]

@@ -6,10 +6,9 @@ from typing import Any
 import ipywidgets
 
 from vmtl_core.divergences import METHODS
-from vmtl_core.elbo import SOURCES
 from vmtl_core.lab.datasets import MultiTaskData
 from vmtl_core.lab.widgets._base import require
-from vmtl_core.lab.widgets._recording import SCHEDULES, record_run, weight_names
+from vmtl_core.lab.widgets._recording import SCHEDULES, SOURCES, record_run, weight_names
 from vmtl_core.lab.widgets.replay import TrainingReplay
 
 KEPT = 4
