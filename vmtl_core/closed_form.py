@@ -48,7 +48,7 @@ def obstacle(model: MultiTaskELBO, x: Tensor) -> str | None:
         (x.ndim <= 2, "`x` must be one vector a row"),
         (model.expectation == "exact", "`expectation` must be 'exact'"),
         (
-            all(type(one) in OURS for one in likelihoods),
+            all(type(one) in OURS or hasattr(one, "closed_form") for one in likelihoods),
             "`likelihood` must be LinearGaussian, LinearBernoulli, LinearPoisson or "
             f"LinearCategorical; it is {type(likelihoods[0]).__name__}",
         ),
