@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 from torch import Tensor
 
-from vmtl_core._checks import number, one_of, require
+from vmtl_core._checks import one_of, require
 from vmtl_core.answers import Predictive
 from vmtl_core.elbo import MultiTaskELBO
 from vmtl_core.posteriors import FULL_NUMBERS, FULL_ROWS, GaussianWeights
@@ -20,6 +20,7 @@ from vmtl_core.table import told
 from vmtl_core.table.inputs import Inputs
 from vmtl_core.table.kinds import gaps
 from vmtl_core.table.tasks import ids_of, names_of
+from vmtl_core.table.telling import Telling
 from vmtl_core.training import fit
 
 DRAWS = 400
@@ -46,7 +47,7 @@ class Asked(NamedTuple):
     answer: Predictive
 
 
-class VMTLEstimator(BaseEstimator):
+class VMTLEstimator(Telling, BaseEstimator):
     """A multi-task model of a table. The estimators' common part; see `VMTLRegressor`."""
 
     target_name = "y"
@@ -288,12 +289,6 @@ class VMTLEstimator(BaseEstimator):
         generator = torch.Generator().manual_seed(self.seed)
         answer = predictive(self.model_, x, ids, weight_samples=DRAWS, generator=generator)
         return Asked(x, ids, given.task.index, given.exposure, answer)
-
-    def _level(self, interval: float) -> tuple[float, float]:
-        """The interval's two ends as levels."""
-        found = number("interval", interval)
-        require(0 < found < 1, f"`interval` must be between 0 and 1; got {interval!r}")
-        return (1 - found) / 2, (1 + found) / 2
 
     def _truth(self, X: Any, y: Any) -> Any:
         """The target of rows to be judged by: `y`, or the table's column."""

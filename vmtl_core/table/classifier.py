@@ -61,6 +61,9 @@ class VMTLClassifier(ClassifierMixin, VMTLEstimator):
         same = len({type(one) for one in self._labels}) == 1
         self.classes_ = np.array(self._labels, dtype=None if same else object)
 
+    def _class_names(self) -> list[Any]:
+        return self._labels if len(self._labels) > 2 else [self._labels[1]]
+
     def _outputs(self) -> tuple[int, ...]:
         return () if len(self._labels) == 2 else (len(self._labels),)
 
