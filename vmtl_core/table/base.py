@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -16,9 +17,11 @@ from vmtl_core.answers import Predictive
 from vmtl_core.elbo import MultiTaskELBO
 from vmtl_core.posteriors import FULL_NUMBERS, FULL_ROWS, GaussianWeights
 from vmtl_core.predictive import predictive
+from vmtl_core.saving import write
 from vmtl_core.table import told
 from vmtl_core.table.inputs import Inputs
 from vmtl_core.table.kinds import gaps
+from vmtl_core.table.packed import packed
 from vmtl_core.table.tasks import ids_of, names_of
 from vmtl_core.table.telling import Telling
 from vmtl_core.training import fit
@@ -193,6 +196,21 @@ class VMTLEstimator(Telling, BaseEstimator):
         else:
             task = pd.Series([ONE_TASK] * len(X), index=X.index, name="task")
         return Given(X, task, self._exposures(exposure, task.index))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Keep the fitted model in one file, which `vmtl_core.load` reads, anywhere.
+
+        It holds tensors and text, no code; and of the rows no more than how many each task has.
+        Written aside and renamed: `path` is the old file or the new one, whole.
+
+        Args:
+            path: where to.
+
+        Raises:
+            ValueError: for names of tasks, levels or classes that are no text, number or date.
+        """
+        check_is_fitted(self)
+        write(path, packed(self))
 
     def _columns(self, X: pd.DataFrame) -> pd.DataFrame:
         """The columns that are used, where they were named."""

@@ -58,6 +58,9 @@ class VMTLClassifier(ClassifierMixin, VMTLEstimator):
             len(self._labels) > 1,
             f"target {y.name!r} must hold two classes or more; got one class, {self._labels[0]!r}",
         )
+        self._name_classes()
+
+    def _name_classes(self) -> None:
         same = len({type(one) for one in self._labels}) == 1
         self.classes_ = np.array(self._labels, dtype=None if same else object)
 
