@@ -19,6 +19,8 @@ from vmtl_core.posteriors import FULL_NUMBERS, FULL_ROWS, GaussianWeights
 from vmtl_core.predictive import predictive
 from vmtl_core.saving import write
 from vmtl_core.table import told
+from vmtl_core.table.adding import Rows, added
+from vmtl_core.table.enlarging import enlarge, put, remember
 from vmtl_core.table.inputs import Inputs
 from vmtl_core.table.kinds import gaps
 from vmtl_core.table.packed import packed
@@ -26,7 +28,7 @@ from vmtl_core.table.tasks import ids_of, names_of
 from vmtl_core.table.telling import Telling
 from vmtl_core.training import fit
 
-DRAWS = 400
+DRAWS = 1000
 """Samples of w for what has no closed form: probabilities of three classes or more."""
 ONE_TASK = "all rows"
 """Name of the task of a table without a task column."""
@@ -196,6 +198,59 @@ class VMTLEstimator(Telling, BaseEstimator):
         else:
             task = pd.Series([ONE_TASK] * len(X), index=X.index, name="task")
         return Given(X, task, self._exposures(exposure, task.index))
+
+    def add(self, X: Any, y: Any = None, task: Any = None, exposure: Any = None) -> Self:
+        """Take in new rows of known or new tasks, without fitting the others anew.
+
+        Only the sites of these tasks and their E-step are computed, (5.15) and (5.16); population,
+        noise and the other tasks stay as they are. For a few rows that is a whole fit's answer to
+        within a fraction of its sd; after many, fit anew.
+
+        Args:
+            X, y, task, exposure: as in `fit`; with a named target, a table that has its column.
+
+        Returns:
+            The estimator itself.
+
+        Raises:
+            ValueError: for rows that can't be read, or a fit that `add` can't go on from: with
+                other `sources` than "own".
+
+        Warns:
+            UnseenWarning: levels or gaps that the fit hasn't seen.
+        """
+        check_is_fitted(self)
+        require(self.sources == "own", f"`add` needs sources='own'; got {self.sources!r}")
+        y = self._coded(self._truth(X, y))
+        given = self._read(X, task, exposure, reset=False)
+        tasks = len(self.tasks_)
+        names = names_of(given.task)
+        every = [*self.tasks_, *(name for name in names if name not in self.tasks_)]
+        members = [every.index(name) for name in names]
+        ids = ids_of(given.task, names, len(names), "raise")
+        x = self.inputs_.design(given.inputs)
+        likelihood = self._row_likelihood(given.exposure, y)
+        packed = dict(self.history_.optimizer["coordinate"])
+        found = added(self.model_, packed, tasks, Rows(x, y, ids, members, likelihood))
+        counts = torch.bincount(ids).tolist()
+        self.rows_ = [*self.rows_, *[0] * (len(every) - tasks)]
+        self.task_elbo_ = [*self.task_elbo_, *[np.nan] * (len(every) - tasks)]
+        for t, count in zip(members, counts, strict=True):
+            self.rows_[t] += count
+            self.task_elbo_[t] = np.nan  # of other rows than a fit's
+        old, self.tasks_ = self.model_, every
+        log_unit = self.log_unit_
+        self.model_ = self._build(len(every), x.shape[1], None, y)
+        self.log_unit_ = log_unit
+        enlarge(old, self.model_, tasks)
+        put(self.model_, members, found)
+        remember(packed, tasks, members, found)
+        self.history_.optimizer = {**self.history_.optimizer, "coordinate": packed}
+        return self
+
+    def _row_likelihood(self, exposure: np.ndarray | None, y: Tensor) -> Any:
+        """The fitted likelihood, for new rows."""
+        return self.model_.posteriors.likelihood
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Keep the fitted model in one file, which `vmtl_core.load` reads, anywhere.

@@ -74,6 +74,12 @@ class VMTLCounter(RegressorMixin, NumberEstimator):
         self.log_unit_ = likelihood.log_unit
         return likelihood
 
+    def _row_likelihood(self, exposure: np.ndarray | None, y: Tensor) -> Any:
+        if not self.exposed_:
+            return LinearPoisson()
+        exposure = np.ones(len(y)) if exposure is None else exposure
+        return ExposedPoisson(torch.from_numpy(exposure), y, self.log_unit_)
+
     def _settle(self, x: Tensor, y: Tensor, ids: Tensor) -> None:
         super()._settle(x, y, ids)
         for bundle in (self.model_.posteriors, self.model_.own):

@@ -19,13 +19,16 @@ class ExposedPoisson(LinearPoisson):
     Args:
         exposure: e, (N,).
         y: counts, (N,).
+        log_unit: log of the rate that is the unit, if it is known.
     """
 
     closed_form = True
 
-    def __init__(self, exposure: Tensor, y: Tensor):
+    def __init__(self, exposure: Tensor, y: Tensor, log_unit: float | None = None):
         super().__init__()
-        self.log_unit = math.log((float(y.sum()) + 0.5) / float(exposure.sum()))
+        if log_unit is None:
+            log_unit = math.log((float(y.sum()) + 0.5) / float(exposure.sum()))
+        self.log_unit = log_unit
         self.register_buffer("more", exposure.log() + self.log_unit, persistent=False)
 
     def forward(self, z: Tensor, w: Tensor) -> Distribution:
