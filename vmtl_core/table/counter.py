@@ -33,6 +33,8 @@ class VMTLCounter(RegressorMixin, NumberEstimator):
             `VMTLRegressor`.
     """
 
+    counts = True
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.positive_only = True

@@ -16,6 +16,8 @@ from vmtl_core.table.base import Asked, VMTLEstimator
 class NumberEstimator(VMTLEstimator):
     """Predicts a number with its spread. See `VMTLRegressor`."""
 
+    counts = False
+
     def _coded(self, y: pd.Series) -> Tensor:
         return torch.from_numpy(self._numbers(y))
 

@@ -142,8 +142,7 @@ def calibration(model: Any, X: Any, y: Any, task: Any, axes: Any) -> Any:
         ]
         axes.plot(LEVELS, kept, "o-", color=BLUE, label="intervals")
         axes.set(xlabel="probability of the interval", ylabel="share of rows inside")
-        whole = bool((values == values.round()).all())
-        axes.set_title("calibration (whole numbers: at least)" if whole else "calibration")
+        axes.set_title("calibration (counts: at least)" if model.counts else "calibration")
     axes.legend(fontsize=8)
     axes.set_aspect("equal")
     return axes
