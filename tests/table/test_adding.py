@@ -31,17 +31,22 @@ def split(known: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.Data
     return table.iloc[start], table.iloc[more], table.iloc[place[10:]], table[~west]
 
 
+CASES = [*((name, "own") for name in FITS), ("numbers", "groups"), ("two classes", "groups")]
+
+
 @pytest.mark.parametrize("known", [0, 5], ids=["new task", "old task"])
-@pytest.mark.parametrize("name", FITS)
+@pytest.mark.parametrize(("name", "sources"), CASES)
 @pytest.mark.filterwarnings("ignore::vmtl_core.table.UnseenWarning")
-def test_as_a_whole_refit(name: str, known: int) -> None:
+def test_as_a_whole_refit(name: str, sources: str, known: int) -> None:
     """Much nearer to it than before, the spread alike, and nobody else's answer moves."""
     estimator, arguments, column = FITS[name]
     start, more, test, others = split(known)
-    model = estimator(task="clinic").fit(start, inputs=INPUTS, **arguments)
+    model = estimator(sources=sources, task="clinic").fit(start, inputs=INPUTS, **arguments)
     before, rest = model.predict(test), model.predict(others)
     answer = model.add(more).predict(test)
-    whole = estimator(task="clinic").fit(pd.concat([start, more]), inputs=INPUTS, **arguments)
+    whole = estimator(sources=sources, task="clinic").fit(
+        pd.concat([start, more]), inputs=INPUTS, **arguments
+    )
     wanted = whole.predict(test)
     low, high = (f"{column}{end}" if column[0] == "p" else end[1:] for end in ("_lower", "_upper"))
     width = (wanted[high] - wanted[low]).mean()
@@ -63,7 +68,7 @@ def test_own_data_posterior_of_the_same_rows_under_another_name(name: str) -> No
     """Exactly that of the fitted task: the population, the noise and the rows are the same."""
     estimator, arguments, _ = FITS[name]
     table = messy(240, seed=3)
-    model = estimator(task="clinic").fit(table, inputs=INPUTS, **arguments)
+    model = estimator(sources="own", task="clinic").fit(table, inputs=INPUTS, **arguments)
     rows = table[table["clinic"].map(str) == "West"]
     model.add(rows.assign(clinic="twin"))
     q = model.model_.own.q_weights()
@@ -76,7 +81,7 @@ def test_own_data_posterior_of_the_same_rows_under_another_name(name: str) -> No
 def test_in_several_steps(tmp_path: Path) -> None:
     """Five rows at once or one after another, and through a file in between, are the same."""
     start, more, test, _ = split(0)
-    model = VMTLRegressor(task="clinic").fit(start, target="score", inputs=INPUTS)
+    model = VMTLRegressor(sources="own", task="clinic").fit(start, target="score", inputs=INPUTS)
     model.save(tmp_path / "model")
     at_once = model.add(more)
     step = vmtl.load(tmp_path / "model")
@@ -93,7 +98,7 @@ def test_in_several_steps(tmp_path: Path) -> None:
 def test_two_new_tasks_and_an_old_one_at_once() -> None:
     start, more, _, others = split(5)
     more = more.assign(clinic=["West", "new", "new", "newer", "newer"])
-    model = VMTLRegressor(task="clinic").fit(start, target="score", inputs=INPUTS)
+    model = VMTLRegressor(sources="own", task="clinic").fit(start, target="score", inputs=INPUTS)
     before = list(model.tasks_)
     model.add(more)
     assert model.tasks_ == [*before, "new", "newer"]
@@ -108,7 +113,7 @@ def test_two_new_tasks_and_an_old_one_at_once() -> None:
 def test_beside_a_lone_task() -> None:
     start, more, test, _ = split(0)
     lone = start.assign(clinic="only")
-    model = VMTLRegressor(task="clinic").fit(lone, target="score", inputs=INPUTS)
+    model = VMTLRegressor(sources="own", task="clinic").fit(lone, target="score", inputs=INPUTS)
     with pytest.warns(UnseenWarning):
         before = model.predict(test)
     answer = model.add(more).predict(test)
@@ -117,16 +122,18 @@ def test_beside_a_lone_task() -> None:
 
 
 def test_what_is_refused(table: pd.DataFrame) -> None:
-    model = VMTLRegressor(task="clinic").fit(table, target="score", inputs=INPUTS)
+    model = VMTLRegressor(sources="own", task="clinic").fit(table, target="score", inputs=INPUTS)
     with pytest.raises(ValueError, match="'score' must have a value"):
         model.add(table.assign(score=np.nan))
     with pytest.raises(ValueError, match=r"must have the columns \['score'\]"):
         model.add(table.drop(columns="score"))
-    classes = VMTLClassifier(task="clinic").fit(table, target="better", inputs=INPUTS)
+    classes = VMTLClassifier(sources="own", task="clinic").fit(
+        table, target="better", inputs=INPUTS
+    )
     with pytest.raises(ValueError, match="must hold the fitted classes, 'no', 'yes'; got 'maybe'"):
         classes.add(table.assign(better="maybe"))
     other = VMTLRegressor(task="clinic", sources="previous").fit(
         table, target="score", inputs=INPUTS
     )
-    with pytest.raises(ValueError, match="`add` needs sources='own'"):
+    with pytest.raises(ValueError, match="`add` needs sources='groups' or 'own'; got 'previous'"):
         other.add(table)

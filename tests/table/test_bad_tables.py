@@ -56,7 +56,9 @@ def test_what_is_refused(table: pd.DataFrame, name: str) -> None:
     change, message = BAD[name]
     table.index = pd.Index([f"r{i}" for i in range(len(table))])
     with pytest.raises(ValueError, match=message):
-        VMTLRegressor(task="clinic").fit(change(table), target="score", inputs=INPUTS)
+        VMTLRegressor(sources="own", task="clinic").fit(
+            change(table), target="score", inputs=INPUTS
+        )
 
 
 def test_gaps_are_refused_where_asked(table: pd.DataFrame) -> None:
@@ -64,22 +66,26 @@ def test_gaps_are_refused_where_asked(table: pd.DataFrame) -> None:
     label = table.index[first]
     message = rf"'age' must have a value.*position {first} \(index label {label}\).*indicate"
     with pytest.raises(ValueError, match=message):
-        VMTLRegressor(task="clinic", missing="raise").fit(table, target="score", inputs=INPUTS)
+        VMTLRegressor(sources="own", task="clinic", missing="raise").fit(
+            table, target="score", inputs=INPUTS
+        )
 
 
 def test_counts_and_classes_that_are_none(table: pd.DataFrame) -> None:
     table["visits"] = table["visits"].astype(float)
     table.iloc[3, table.columns.get_loc("visits")] = -1.0
     with pytest.raises(ValueError, match=r"'visits' must hold counts.*position 3.*-1"):
-        VMTLCounter(task="clinic").fit(table, target="visits", inputs=INPUTS)
+        VMTLCounter(sources="own", task="clinic").fit(table, target="visits", inputs=INPUTS)
     with pytest.raises(ValueError, match="'score' must hold classes"):
-        VMTLClassifier(task="clinic").fit(table, target="score", inputs=INPUTS)
+        VMTLClassifier(sources="own", task="clinic").fit(table, target="score", inputs=INPUTS)
     with pytest.raises(ValueError, match="one class, 1"):
-        VMTLClassifier(task="clinic").fit(table.assign(one=1), target="one", inputs=INPUTS)
+        VMTLClassifier(sources="own", task="clinic").fit(
+            table.assign(one=1), target="one", inputs=INPUTS
+        )
 
 
 def test_arguments(table: pd.DataFrame) -> None:
-    model = VMTLRegressor(task="clinic")
+    model = VMTLRegressor(sources="own", task="clinic")
     with pytest.raises(ValueError, match=r"`inputs` must be a list.*'age'"):
         model.fit(table, target="score", inputs="age")
     with pytest.raises(ValueError, match=r"`inputs` must not name.*\['clinic'\]"):
@@ -87,7 +93,9 @@ def test_arguments(table: pd.DataFrame) -> None:
     with pytest.raises(ValueError, match="`X` must be a data frame"):
         model.fit(np.ones((3, 2)), target="score")
     with pytest.raises(ValueError, match="`missing` must be one of"):
-        VMTLRegressor(task="clinic", missing="drop").fit(table, target="score", inputs=INPUTS)
+        VMTLRegressor(sources="own", task="clinic", missing="drop").fit(
+            table, target="score", inputs=INPUTS
+        )
     model.fit(table, target="score", inputs=["age"])
     for wrong in (0, 1, "wide"):
         with pytest.raises(ValueError, match="`interval` must be"):
@@ -102,16 +110,16 @@ def test_columns_that_say_nothing_are_left_out_by_name(table: pd.DataFrame) -> N
     more["sum"] = more["both"] + (more["sex"] == "male")
     inputs = [*INPUTS, "country", "years", "months", "sum"]
     message = r"'years' \(.*'age'\).*'sum' \(a combination of others\)"
-    model = VMTLRegressor(task="clinic", missing="indicate")
+    model = VMTLRegressor(sources="own", task="clinic", missing="indicate")
     with pytest.warns(vmtl.IdentificationWarning, match=message):
         model.fit(more, target="score", inputs=inputs)
-    plain = VMTLRegressor(task="clinic").fit(table, target="score", inputs=INPUTS)
+    plain = VMTLRegressor(sources="own", task="clinic").fit(table, target="score", inputs=INPUTS)
     assert np.abs(model.predict(more)["mean"] - plain.predict(table)["mean"]).max() < 1e-9
 
 
 def test_new_gaps_and_levels_are_told(table: pd.DataFrame) -> None:
     """Both are taken as the mean of the fitted rows."""
-    model = VMTLRegressor(task="clinic").fit(table, target="score", inputs=INPUTS)
+    model = VMTLRegressor(sources="own", task="clinic").fit(table, target="score", inputs=INPUTS)
     with pytest.warns(UnseenWarning, match=r"'sex' holds levels.*'other', in 1 row of 3, .*first"):
         model.predict(put("sex", "other")(table.head(9)).iloc[2:5])
     with pytest.warns(UnseenWarning, match=r"'stage' has no value.*1 row of 9"):
@@ -122,7 +130,9 @@ def test_new_gaps_and_levels_are_told(table: pd.DataFrame) -> None:
 def test_text_of_numbers_is_numbers(table: pd.DataFrame) -> None:
     words = table.assign(age=table["age"].map(lambda a: None if pd.isna(a) else repr(float(a))))
     first, second = (
-        VMTLRegressor(task="clinic").fit(t, target="score", inputs=INPUTS).predict(t)["mean"]
+        VMTLRegressor(sources="own", task="clinic")
+        .fit(t, target="score", inputs=INPUTS)
+        .predict(t)["mean"]
         for t in (table, words)
     )
     assert np.abs(first - second).max() < 1e-9
@@ -131,12 +141,14 @@ def test_text_of_numbers_is_numbers(table: pd.DataFrame) -> None:
 def test_no_warning_for_a_good_table(table: pd.DataFrame) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        VMTLRegressor(task="clinic").fit(table, target="score", inputs=INPUTS).predict(table)
+        VMTLRegressor(sources="own", task="clinic").fit(
+            table, target="score", inputs=INPUTS
+        ).predict(table)
 
 
 def test_a_table_of_one_task_and_of_tasks_of_one_row(table: pd.DataFrame) -> None:
     alone = table.assign(clinic="only")
-    model = VMTLRegressor(task="clinic").fit(alone, target="score", inputs=["age"])
+    model = VMTLRegressor(sources="own", task="clinic").fit(alone, target="score", inputs=["age"])
     answer = model.predict(alone)
     held = ((alone["score"] > answer["lower"]) & (alone["score"] < answer["upper"])).mean()
     assert 0.8 < held < 1
@@ -144,7 +156,9 @@ def test_a_table_of_one_task_and_of_tasks_of_one_row(table: pd.DataFrame) -> Non
         clinic=np.where(np.arange(240) < 3, [f"new {i}" for i in range(240)], "rest")
     )
     answer = (
-        VMTLRegressor(task="clinic").fit(single, target="score", inputs=["age"]).predict(single)
+        VMTLRegressor(sources="own", task="clinic")
+        .fit(single, target="score", inputs=["age"])
+        .predict(single)
     )
     assert np.isfinite(answer.to_numpy()).all()
 
@@ -153,4 +167,4 @@ def test_too_many_columns() -> None:
     draw = np.random.default_rng(0)
     x = draw.normal(size=(600, 300))
     with pytest.raises(ValueError, match=re.escape("at most 256 coded columns")):
-        VMTLRegressor().fit(x, x[:, 0], task=np.arange(600) % 2)
+        VMTLRegressor(sources="own").fit(x, x[:, 0], task=np.arange(600) % 2)

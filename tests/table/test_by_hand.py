@@ -27,7 +27,11 @@ def design(table: pd.DataFrame) -> torch.Tensor:
 
 
 def by_hand(
-    table: pd.DataFrame, likelihood: torch.nn.Module, y: torch.Tensor, classes: tuple[int, ...] = ()
+    table: pd.DataFrame,
+    likelihood: torch.nn.Module,
+    y: torch.Tensor,
+    classes: tuple[int, ...] = (),
+    sources: str = "own",
 ) -> vmtl.Predictive:
     codes = [sorted(map(str, pd.unique(table["clinic"]))).index(str(c)) for c in table["clinic"]]
     # The estimator sorts by type and text: the integer 7 comes before the names.
@@ -37,15 +41,20 @@ def by_hand(
         likelihood,
         vmtl.GaussianWeights(6, (x.shape[1], *classes)),
         task_sizes=torch.bincount(task).tolist(),
+        sources=sources,
     ).double()
     vmtl.fit(model, x, y, task, progress=False)
     generator = torch.Generator().manual_seed(0)
     return vmtl.predictive(model, x, task, weight_samples=DRAWS, generator=generator)
 
 
-def test_numbers(table: pd.DataFrame) -> None:
-    answer = VMTLRegressor(task="clinic").fit(table, target="score", inputs=INPUTS).predict(table)
-    p = by_hand(table, vmtl.LinearGaussian(), torch.tensor(table["score"].to_numpy()))
+@pytest.mark.parametrize("sources", ["own", "auto"])
+def test_numbers(table: pd.DataFrame, sources: str) -> None:
+    """ "auto", the core's default and the front door's: groups."""
+    model = VMTLRegressor(sources=sources, task="clinic")
+    answer = model.fit(table, target="score", inputs=INPUTS).predict(table)
+    y = torch.tensor(table["score"].to_numpy())
+    p = by_hand(table, vmtl.LinearGaussian(), y, sources=sources)
     assert (answer.index == table.index).all()
     for name, wanted in {
         "mean": p.mean,
@@ -57,21 +66,21 @@ def test_numbers(table: pd.DataFrame) -> None:
 
 
 def test_two_labels(table: pd.DataFrame) -> None:
-    model = VMTLClassifier(task="clinic").fit(table, target="better", inputs=INPUTS)
+    model = VMTLClassifier(sources="own", task="clinic").fit(table, target="better", inputs=INPUTS)
     y = torch.tensor((table["better"] == "yes").to_numpy(dtype=float))
     p = by_hand(table, vmtl.LinearBernoulli(), y)
     assert np.abs(model.predict(table)["p_yes"].to_numpy() - p.probs.numpy()).max() < 1e-6
 
 
 def test_three_labels(table: pd.DataFrame) -> None:
-    model = VMTLClassifier(task="clinic").fit(table, target="outcome", inputs=INPUTS)
+    model = VMTLClassifier(sources="own", task="clinic").fit(table, target="outcome", inputs=INPUTS)
     y = torch.tensor([["better", "same", "worse"].index(one) for one in table["outcome"]])
     p = by_hand(table, vmtl.LinearCategorical(), y, (3,))
     assert np.abs(model.predict_proba(table) - p.probs.numpy()).max() < 1e-6
 
 
 def test_counts(table: pd.DataFrame) -> None:
-    model = VMTLCounter(task="clinic").fit(table, target="visits", inputs=INPUTS)
+    model = VMTLCounter(sources="own", task="clinic").fit(table, target="visits", inputs=INPUTS)
     p = by_hand(table, vmtl.LinearPoisson(), torch.tensor(table["visits"].to_numpy(dtype=float)))
     answer = model.predict(table)
     assert np.abs(answer["mean"].to_numpy() - p.mean.numpy()).max() < 1e-6
@@ -89,7 +98,9 @@ def test_units_change_nothing(table: pd.DataFrame, estimator: type) -> None:
         other["score"] = 1e4 * table["score"] - 3e5
     column = "p_yes" if target == "better" else "mean"
     first, second = (
-        estimator(task="clinic").fit(one, target=target, inputs=INPUTS).predict(one)[column]
+        estimator(sources="own", task="clinic")
+        .fit(one, target=target, inputs=INPUTS)
+        .predict(one)[column]
         for one in (table, other)
     )
     if target == "score":
@@ -98,8 +109,8 @@ def test_units_change_nothing(table: pd.DataFrame, estimator: type) -> None:
 
 
 def test_the_order_of_the_rows_changes_nothing(table: pd.DataFrame) -> None:
-    model = VMTLRegressor(task="clinic").fit(table, target="score", inputs=INPUTS)
-    other = VMTLRegressor(task="clinic").fit(
+    model = VMTLRegressor(sources="own", task="clinic").fit(table, target="score", inputs=INPUTS)
+    other = VMTLRegressor(sources="own", task="clinic").fit(
         table.sample(frac=1, random_state=1), target="score", inputs=INPUTS
     )
     assert np.abs(model.predict(table)["mean"] - other.predict(table)["mean"]).max() < 1e-6
@@ -108,7 +119,9 @@ def test_the_order_of_the_rows_changes_nothing(table: pd.DataFrame) -> None:
 def test_the_order_of_the_columns_changes_nothing_at_the_optimum(table: pd.DataFrame) -> None:
     """Averaging draws points of the hyperparameters, others for another order."""
     first, second = (
-        VMTLRegressor(task="clinic", average=False).fit(table, target="score", inputs=inputs)
+        VMTLRegressor(sources="own", task="clinic", average=False).fit(
+            table, target="score", inputs=inputs
+        )
         for inputs in (INPUTS, INPUTS[::-1])
     )
     assert np.abs(first.predict(table)["mean"] - second.predict(table)["mean"]).max() < 1e-6
@@ -120,7 +133,7 @@ def test_more_than_fifty_inputs_in_any_units() -> None:
     x = draw.normal(size=(150, 55))
     y = x[:, 0] - x[:, 1] + draw.normal(0, 0.3, 150)
     task = np.arange(150) % 3
-    first = VMTLRegressor().fit(x, y, task=task).predict(x, task)
+    first = VMTLRegressor(sources="own").fit(x, y, task=task).predict(x, task)
     other = x * np.geomspace(1e-3, 1e3, 55) + 5
-    second = VMTLRegressor().fit(other, y, task=task).predict(other, task)
+    second = VMTLRegressor(sources="own").fit(other, y, task=task).predict(other, task)
     assert np.abs(first - second).max() < 1e-5

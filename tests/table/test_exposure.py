@@ -31,9 +31,11 @@ def test_the_likelihood_is_of_the_rate_times_the_exposure() -> None:
 
 def test_a_common_exposure_is_a_unit(table: pd.DataFrame) -> None:
     """Three hours each: the counts' predictions are those without exposure."""
-    plain = VMTLCounter(task="clinic").fit(table, target="visits", inputs=["age", "stage"])
+    plain = VMTLCounter(sources="own", task="clinic").fit(
+        table, target="visits", inputs=["age", "stage"]
+    )
     hours = table.assign(hours=3.0)
-    model = VMTLCounter(task="clinic").fit(
+    model = VMTLCounter(sources="own", task="clinic").fit(
         hours, target="visits", inputs=["age", "stage"], exposure="hours"
     )
     first, second = plain.predict(table), model.predict(hours)
@@ -47,7 +49,7 @@ def test_exposures_that_vary_are_taken_out() -> None:
     x, task = draw.normal(size=600), np.arange(600) % 6
     hours = np.exp(2 * draw.normal(size=600) - x)
     y = draw.poisson(hours * np.exp(0.7 * x + 0.3 + 0.2 * (task - 2.5)))
-    model = VMTLCounter().fit(x[:, None], y, task=task, exposure=hours)
+    model = VMTLCounter(sources="own").fit(x[:, None], y, task=task, exposure=hours)
     q = model.model_.q_weights()
     assert np.abs(q.mean[:, 0].numpy(force=True) - 0.7).max() < 0.1
     level = q.mean[:, 1].numpy(force=True) + model.log_unit_
@@ -61,7 +63,9 @@ def test_exposures_that_vary_are_taken_out() -> None:
 def test_bad_exposures(table: pd.DataFrame) -> None:
     zero = table.assign(hours=np.where(np.arange(240) == 3, 0.0, table["hours"]))
     with pytest.raises(ValueError, match=r"exposure 'hours' must be above 0.*position 3"):
-        VMTLCounter(task="clinic").fit(zero, target="visits", inputs=["age"], exposure="hours")
-    model = VMTLCounter().fit(table[["age"]], table["visits"], task=table["clinic"])
+        VMTLCounter(sources="own", task="clinic").fit(
+            zero, target="visits", inputs=["age"], exposure="hours"
+        )
+    model = VMTLCounter(sources="own").fit(table[["age"]], table["visits"], task=table["clinic"])
     with pytest.raises(ValueError, match="`exposure` must be None: the fit had none"):
         model.predict(table[["age"]], table["clinic"], exposure=table["hours"])

@@ -23,7 +23,7 @@ def _no_window() -> Iterator[None]:
 
 @pytest.fixture
 def model(table: pd.DataFrame) -> VMTLRegressor:
-    return VMTLRegressor(task="clinic").fit(table, target="score", inputs=INPUTS)
+    return VMTLRegressor(sources="own", task="clinic").fit(table, target="score", inputs=INPUTS)
 
 
 def test_axes_of_its_own_or_given_ones(model: VMTLRegressor, table: pd.DataFrame) -> None:
@@ -79,7 +79,9 @@ def test_calibration_of_numbers_and_of_classes(table: pd.DataFrame, model: VMTLR
     answer = model.predict(table, interval=0.9)
     inside = (table["score"] >= answer["lower"]) & (table["score"] <= answer["upper"])
     assert line.get_ydata()[8] == pytest.approx(inside.mean())
-    classes = VMTLClassifier(task="clinic").fit(table, target="better", inputs=["age"])
+    classes = VMTLClassifier(sources="own", task="clinic").fit(
+        table, target="better", inputs=["age"]
+    )
     promised, kept = classes.plot_calibration(table).lines[1].get_data()
     assert np.abs(promised - kept).mean() < 0.1
 
@@ -98,7 +100,7 @@ def test_one_task_along_one_input(table: pd.DataFrame, model: VMTLRegressor) -> 
 
 
 def test_one_task_of_counts_and_of_classes(table: pd.DataFrame) -> None:
-    counts = VMTLCounter(task="clinic").fit(
+    counts = VMTLCounter(sources="own", task="clinic").fit(
         table, target="visits", inputs=["age"], exposure="hours"
     )
     rows = table[table["clinic"] == "East"]
@@ -106,7 +108,9 @@ def test_one_task_of_counts_and_of_classes(table: pd.DataFrame) -> None:
     hours = rows["hours"].mean()
     shown, wanted = np.asarray(shown), (rows["visits"] * hours / rows["hours"]).to_numpy()
     assert np.allclose(shown, wanted)
-    classes = VMTLClassifier(task="clinic").fit(table, target="better", inputs=["age"])
+    classes = VMTLClassifier(sources="own", task="clinic").fit(
+        table, target="better", inputs=["age"]
+    )
     line = classes.plot_task("East", table).lines[0].get_ydata()
     assert (np.asarray(line) > 0).all()
     assert (np.asarray(line) < 1).all()

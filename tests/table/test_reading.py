@@ -24,6 +24,6 @@ def test_types_and_names() -> None:
 def test_without_it_the_reason_is_told() -> None:
     table = pd.read_csv(StringIO(TEXT))
     with pytest.raises(ValueError, match=r"missing \(NaN\) in 2 rows of 3.*read_csv"):
-        VMTLRegressor(task="clinic").fit(table, target="score", inputs=["age"])
+        VMTLRegressor(sources="own", task="clinic").fit(table, target="score", inputs=["age"])
     with pytest.raises(ValueError, match=r"`task` must be a column.*'shop'"):
         read_csv(StringIO(TEXT), task="shop")

@@ -38,14 +38,15 @@ def test_clinics_are_what_the_script_makes() -> None:
 def test_a_messy_table_with_a_new_task() -> None:
     """Fitted as it lies there; a slope of every clinic near that of the script."""
     table, new = clinics()
-    model = VMTLRegressor(task="clinic").fit(table, target="walk_after", inputs=list(INPUTS))
+    model = VMTLRegressor(sources="own", task="clinic").fit(
+        table, target="walk_after", inputs=list(INPUTS)
+    )
     with pytest.warns(UnseenWarning, match=r"names 1 task .*'Yew', in 4 rows of 40"):
         answer = model.predict(new)
     assert np.isfinite(answer.to_numpy()).all()
     assert (
-        ((answer["lower"] <= new["walk_after"]) & (new["walk_after"] <= answer["upper"])).mean()
-        > 0.75
-    )
+        (answer["lower"] <= new["walk_after"]) & (new["walk_after"] <= answer["upper"])
+    ).mean() > 0.75
     slope = model.coefficients().query("task == 'population' and input == 'walk_before'").iloc[0]
     assert slope["lower"] < 0.72 < slope["upper"]
     yew = answer[(new["clinic"] == "Yew").to_numpy()]
@@ -59,7 +60,9 @@ def test_schools_intervals_hold() -> None:
     train = mixed.groupby("schoolNR").head(8)
     test = mixed.drop(train.index)
     names = ["IQ.verb", "ses", "Minority", "langPRET", "aritPRET"]
-    model = VMTLRegressor(task="schoolNR").fit(train, target="langPOST", inputs=names)
+    model = VMTLRegressor(sources="own", task="schoolNR").fit(
+        train, target="langPOST", inputs=names
+    )
     answer = model.predict(test)
     inside = (answer["lower"] <= test["langPOST"]) & (test["langPOST"] <= answer["upper"])
     assert 0.86 < inside.mean() < 0.93
@@ -73,7 +76,7 @@ def test_rail_choices_are_calibrated() -> None:
     mixed = table.sample(frac=1, random_state=0)
     train = mixed.groupby("id").head(8)
     test = mixed.drop(train.index)
-    model = VMTLClassifier(task="id").fit(
+    model = VMTLClassifier(sources="own", task="id").fit(
         train, target="choice", inputs=["price", "time", "change", "comfort"]
     )
     chance = model.predict_proba(test)[:, 1]

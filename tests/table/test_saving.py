@@ -22,6 +22,7 @@ from vmtl_core.table import VMTLClassifier, VMTLCounter, VMTLRegressor
 
 FITS: dict[str, tuple[Any, dict[str, Any]]] = {
     "numbers": (VMTLRegressor, {"target": "score"}),
+    "groups": (VMTLRegressor, {"target": "score", "sources": "groups"}),
     "two classes": (VMTLClassifier, {"target": "better"}),
     "three classes": (VMTLClassifier, {"target": "outcome"}),
     "counts": (VMTLCounter, {"target": "visits", "exposure": "hours"}),
@@ -31,7 +32,9 @@ FITS: dict[str, tuple[Any, dict[str, Any]]] = {
 @pytest.mark.parametrize("name", FITS)
 def test_a_loaded_model_is_the_saved_one(table: pd.DataFrame, tmp_path: Path, name: str) -> None:
     estimator, arguments = FITS[name]
-    model = estimator(task="clinic", seed=2).fit(table, inputs=INPUTS, **arguments)
+    arguments = {"sources": "own"} | arguments
+    model = estimator(task="clinic", seed=2, sources=arguments.pop("sources"))
+    model.fit(table, inputs=INPUTS, **arguments)
     model.save(tmp_path / "model")
     again = vmtl.load(tmp_path / "model")
     assert again.get_params() == model.get_params()
@@ -44,7 +47,7 @@ def test_a_loaded_model_is_the_saved_one(table: pd.DataFrame, tmp_path: Path, na
 
 
 def test_in_another_process(table: pd.DataFrame, tmp_path: Path) -> None:
-    model = VMTLRegressor(task="clinic").fit(table, target="score", inputs=INPUTS)
+    model = VMTLRegressor(sources="own", task="clinic").fit(table, target="score", inputs=INPUTS)
     model.save(tmp_path / "model")
     table.to_pickle(tmp_path / "table")
     program = (
@@ -74,14 +77,14 @@ def test_names_of_all_kinds(tmp_path: Path) -> None:
     ]
     task = pd.Series([names[i % 7] for i in range(70)], dtype=object, name=("task", 0))
     x = draw.normal(size=(70, 2))
-    model = VMTLRegressor().fit(x, x.sum(1) + draw.normal(size=70), task=task)
+    model = VMTLRegressor(sources="own").fit(x, x.sum(1) + draw.normal(size=70), task=task)
     model.save(tmp_path / "model")
     again = vmtl.load(tmp_path / "model")
     assert again.tasks_ == model.tasks_
     assert [type(one) for one in again.tasks_] == [type(one) for one in model.tasks_]
     assert np.array_equal(again.predict(x, task), model.predict(x, task))
     odd = pd.Series([names[i % 7] if i else object() for i in range(70)], dtype=object)
-    model = VMTLRegressor().fit(x, x[:, 0], task=odd)
+    model = VMTLRegressor(sources="own").fit(x, x[:, 0], task=odd)
     with pytest.raises(ValueError, match="to be saved; got <object"):
         model.save(tmp_path / "odd")
     assert not (tmp_path / "odd").exists()
@@ -95,7 +98,11 @@ def core() -> tuple[vmtl.MultiTaskELBO, Data]:
     x, task = torch.randn(40, 2, generator=draw), torch.arange(40) % 4
     y = x.sum(1) + torch.randn(40, generator=draw)
     weights = vmtl.GaussianWeights(4, (2,))
-    return vmtl.MultiTaskELBO(vmtl.LinearGaussian(), weights, task_sizes=[10] * 4), (x, y, task)
+    return vmtl.MultiTaskELBO(vmtl.LinearGaussian(), weights, task_sizes=[10] * 4, sources="own"), (
+        x,
+        y,
+        task,
+    )
 
 
 @pytest.mark.parametrize("method", ["coordinate", "adam"])
@@ -123,7 +130,7 @@ def test_a_model_without_its_history(tmp_path: Path) -> None:
 
 
 def test_bad_files(tmp_path: Path, table: pd.DataFrame) -> None:
-    model = VMTLRegressor(task="clinic").fit(table, target="score", inputs=["age"])
+    model = VMTLRegressor(sources="own", task="clinic").fit(table, target="score", inputs=["age"])
     path = tmp_path / "model"
     model.save(path)
     whole = path.read_bytes()
@@ -178,13 +185,15 @@ def test_of_another_model(tmp_path: Path, table: pd.DataFrame) -> None:
     with pytest.raises(ValueError, match="`model` must be a MultiTaskELBO made as"):
         vmtl.load(tmp_path / "model")
     weights = vmtl.GaussianWeights(4, (3,))
-    other = vmtl.MultiTaskELBO(vmtl.LinearGaussian(), weights, task_sizes=[10] * 4)
+    other = vmtl.MultiTaskELBO(vmtl.LinearGaussian(), weights, task_sizes=[10] * 4, sources="own")
     torch.nn.init.normal_(other.prior.mixing.logits)
     before = {name: value.clone() for name, value in other.named_parameters()}
     with pytest.raises(ValueError, match="`model` must be made as the saved one was"):
         vmtl.load(tmp_path / "model", other)
     assert all(torch.equal(value, before[name]) for name, value in other.named_parameters())
-    VMTLRegressor(task="clinic").fit(table, target="score", inputs=["age"]).save(tmp_path / "t")
+    VMTLRegressor(sources="own", task="clinic").fit(table, target="score", inputs=["age"]).save(
+        tmp_path / "t"
+    )
     with pytest.raises(ValueError, match="`model` must be None"):
         vmtl.load(tmp_path / "t", model)
     for wrong in ("text", None):

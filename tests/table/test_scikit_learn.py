@@ -34,7 +34,7 @@ def expected_failures(estimator: Any) -> dict[str, str]:
 
 
 @parametrize_with_checks(
-    [VMTLRegressor(), VMTLClassifier(), VMTLCounter()],
+    [VMTLRegressor(sources="own"), VMTLClassifier(sources="own"), VMTLCounter(sources="own")],
     expected_failed_checks=expected_failures,
     xfail_strict=True,
 )
@@ -45,7 +45,7 @@ def test_checks(estimator: Any, check: Any) -> None:
 
 
 def test_parameters_and_clones() -> None:
-    model = VMTLRegressor(task="clinic", seed=3)
+    model = VMTLRegressor(sources="own", task="clinic", seed=3)
     again = clone(model).set_params(missing="raise")
     assert model.get_params()["missing"] == "indicate"
     assert again.get_params() == model.get_params() | {"missing": "raise"}
@@ -53,7 +53,11 @@ def test_parameters_and_clones() -> None:
 
 def test_splits_inside_tasks_and_between_them(table: pd.DataFrame) -> None:
     """Between tasks each fold's tasks are unseen, and told."""
-    model, X, y = VMTLRegressor(task="clinic"), table[["clinic", "age", "stage"]], table["score"]
+    model, X, y = (
+        VMTLRegressor(sources="own", task="clinic"),
+        table[["clinic", "age", "stage"]],
+        table["score"],
+    )
     inside = cross_val_score(model, X, y, cv=KFold(3, shuffle=True, random_state=0))
     with pytest.warns(UnseenWarning, match="tasks that the fit has not seen"):
         between = cross_val_score(
@@ -66,9 +70,9 @@ def test_splits_inside_tasks_and_between_them(table: pd.DataFrame) -> None:
 def test_both_styles_agree(table: pd.DataFrame) -> None:
     """`fit(frame, target=)` answers with a frame, `fit(X, y)` with an array; the same numbers."""
     X, y = table[["clinic", *INPUTS]], table["score"]
-    named = VMTLRegressor(task="clinic").fit(table, target="score", inputs=INPUTS)
-    given = VMTLRegressor(task="clinic").fit(X, y)
-    apart = VMTLRegressor().fit(table[INPUTS], y, task=table["clinic"])
+    named = VMTLRegressor(sources="own", task="clinic").fit(table, target="score", inputs=INPUTS)
+    given = VMTLRegressor(sources="own", task="clinic").fit(X, y)
+    apart = VMTLRegressor(sources="own").fit(table[INPUTS], y, task=table["clinic"])
     wanted = named.predict(table)
     assert isinstance(given.predict(X), np.ndarray)
     assert np.array_equal(given.predict(X), wanted["mean"].to_numpy())
@@ -82,7 +86,7 @@ def test_array_with_a_task_column() -> None:
     x = draw.normal(size=(60, 3))
     x[:, 0] = np.arange(60) % 4
     y = x[:, 1] + x[:, 0]
-    model = VMTLRegressor(task=0).fit(x, y)
+    model = VMTLRegressor(sources="own", task=0).fit(x, y)
     assert model.tasks_ == [0.0, 1.0, 2.0, 3.0]
     assert model.score(x, y) > 0.99
 
@@ -92,7 +96,9 @@ def test_labels_of_any_type(table: pd.DataFrame, labels: list[Any]) -> None:
     y = table["better"].map(dict(zip(["no", "yes"], labels, strict=True))).astype(object)
     if len({type(one) for one in labels}) == 1:
         y = pd.Series(y.tolist(), index=table.index)
-    model = VMTLClassifier(task="clinic").fit(table.assign(label=y), target="label", inputs=INPUTS)
+    model = VMTLClassifier(sources="own", task="clinic").fit(
+        table.assign(label=y), target="label", inputs=INPUTS
+    )
     answer = model.predict(table)
     assert set(answer["label"]) <= set(labels)
     assert model.score(table.assign(label=y)) > 0.6
@@ -104,7 +110,7 @@ def test_labels_of_any_type(table: pd.DataFrame, labels: list[Any]) -> None:
 @pytest.mark.parametrize("target", ["better", "outcome"])
 def test_intervals_of_probabilities(table: pd.DataFrame, target: str) -> None:
     """They are about the probability, narrower for a smaller interval; unseen tasks are wider."""
-    model = VMTLClassifier(task="clinic").fit(table, target=target, inputs=["age"])
+    model = VMTLClassifier(sources="own", task="clinic").fit(table, target=target, inputs=["age"])
     wide, narrow = model.predict(table), model.predict(table, interval=0.5)
     for name in model.classes_:
         low, p, high = (wide[f"p_{name}{end}"] for end in ("_lower", "", "_upper"))

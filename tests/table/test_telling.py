@@ -13,7 +13,7 @@ from vmtl_core.table import VMTLClassifier, VMTLCounter, VMTLRegressor
 
 @pytest.fixture
 def model(table: pd.DataFrame) -> VMTLRegressor:
-    return VMTLRegressor(task="clinic").fit(table, target="score", inputs=INPUTS)
+    return VMTLRegressor(sources="own", task="clinic").fit(table, target="score", inputs=INPUTS)
 
 
 def wide(model: Any, task: Any, column: str = "mean") -> np.ndarray:
@@ -44,7 +44,9 @@ def test_coefficients_are_in_the_units_of_the_table(table: pd.DataFrame) -> None
     """Days instead of years: the coefficient is 365 times smaller, all others stay."""
     other = table.assign(age=365 * table["age"])
     first, second = (
-        VMTLRegressor(task="clinic").fit(t, target="score", inputs=INPUTS).coefficients()
+        VMTLRegressor(sources="own", task="clinic")
+        .fit(t, target="score", inputs=INPUTS)
+        .coefficients()
         for t in (table, other)
     )
     ratio = (first["mean"] / second["mean"]).to_numpy()
@@ -63,13 +65,15 @@ def test_population(model: VMTLRegressor) -> None:
 
 
 def test_coefficients_of_classes_and_of_rates(table: pd.DataFrame) -> None:
-    three = VMTLClassifier(task="clinic").fit(table, target="outcome", inputs=["age"])
+    three = VMTLClassifier(sources="own", task="clinic").fit(
+        table, target="outcome", inputs=["age"]
+    )
     found = three.coefficients()
     assert found["class"].unique().tolist() == ["better", "same", "worse"]
     assert len(found) == 7 * 3 * 3
     loc = three.model_.average.loc.mean(0)[three.tasks_.index("East")].numpy()
     assert np.allclose(found.loc[found["task"] == "East", "mean"], loc.reshape(-1))
-    counter = VMTLCounter(task="clinic").fit(
+    counter = VMTLCounter(sources="own", task="clinic").fit(
         table, target="visits", inputs=["age"], exposure="hours"
     )
     level = counter.coefficients().query("task == 'East' and input == 'intercept'")["mean"]
@@ -101,7 +105,9 @@ def test_summary(model: VMTLRegressor) -> None:
 
 
 def test_summary_without_an_average(table: pd.DataFrame) -> None:
-    model = VMTLRegressor(task="clinic", average=False).fit(table, target="score", inputs=["age"])
+    model = VMTLRegressor(sources="own", task="clinic", average=False).fit(
+        table, target="score", inputs=["age"]
+    )
     assert "population" in model.summary()
     assert model.coefficients().query("task == 'population'")["sd"].isna().all()
 
@@ -109,8 +115,10 @@ def test_summary_without_an_average(table: pd.DataFrame) -> None:
 def test_comparison_with_held_out_rows(table: pd.DataFrame) -> None:
     """A mean over rows, its error over tasks; the other way round it changes its sign."""
     train, test = table.iloc[:160], table.iloc[160:]
-    full = VMTLRegressor(task="clinic").fit(train, target="score", inputs=["age", "stage"])
-    bare = VMTLRegressor(task="clinic").fit(train, target="score", inputs=["sex"])
+    full = VMTLRegressor(sources="own", task="clinic").fit(
+        train, target="score", inputs=["age", "stage"]
+    )
+    bare = VMTLRegressor(sources="own", task="clinic").fit(train, target="score", inputs=["sex"])
     found, back = full.compare(bare, test), bare.compare(full, test)
     assert found["difference"] > 3 * found["error"] > 0
     assert back["difference"] == -found["difference"]
@@ -121,25 +129,32 @@ def test_comparison_with_held_out_rows(table: pd.DataFrame) -> None:
 
 
 def test_comparison_by_evidence(table: pd.DataFrame) -> None:
-    full = VMTLRegressor(task="clinic").fit(table, target="score", inputs=["age", "stage"])
-    bare = VMTLRegressor(task="clinic").fit(table, target="score", inputs=["sex"])
+    full = VMTLRegressor(sources="own", task="clinic").fit(
+        table, target="score", inputs=["age", "stage"]
+    )
+    bare = VMTLRegressor(sources="own", task="clinic").fit(table, target="score", inputs=["sex"])
     found = full.compare(bare)
     assert found["tasks"] == 6
     assert found["difference"] > 2 * found["error"] > 0
     terms = full.history_.terms
     wanted = terms["log_likelihood"][-1] - terms["kl_weights"][-1]
     assert np.mean(full.task_elbo_) == pytest.approx(wanted, abs=0.5)
-    other = VMTLRegressor(task="clinic").fit(table.iloc[:100], target="score", inputs=["sex"])
+    other = VMTLRegressor(sources="own", task="clinic").fit(
+        table.iloc[:100], target="score", inputs=["sex"]
+    )
     with pytest.raises(ValueError, match="`other` must have been fitted to the same"):
         full.compare(other)
 
 
-def test_groups(model: VMTLRegressor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_groups(model: VMTLRegressor, table: pd.DataFrame) -> None:
+    """By default the prior is made of groups; their memberships, with task names."""
     with pytest.raises(ValueError, match="needs a fit with sources='groups'; got sources='own'"):
         model.groups()
-    memberships = torch.softmax(torch.randn(6, 3), 1)
-    monkeypatch.setattr(type(model.model_), "groups", lambda self: memberships, raising=False)
-    monkeypatch.setattr(model.model_, "sources", "groups")
-    found = model.groups()
-    assert found.index.tolist() == model.tasks_
-    assert np.allclose(found, memberships)
+    grouped = VMTLRegressor(task="clinic").fit(table, target="score", inputs=["age", "stage"])
+    found = grouped.groups()
+    assert found.index.tolist() == grouped.tasks_
+    assert np.allclose(found, grouped.model_.groups())
+    assert (found.sum(axis=1) <= 1 + 1e-9).all()
+    helps = grouped.helps()
+    assert np.allclose(helps.sum(axis=1), 1)
+    assert "groups of half a task or more" in grouped.summary()

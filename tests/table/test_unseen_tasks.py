@@ -11,7 +11,7 @@ from vmtl_core.table import UnseenWarning, VMTLCounter, VMTLRegressor
 
 
 def test_predicted_as_the_core_does(table: pd.DataFrame) -> None:
-    model = VMTLRegressor(task="clinic").fit(table, target="score", inputs=INPUTS)
+    model = VMTLRegressor(sources="own", task="clinic").fit(table, target="score", inputs=INPUTS)
     new = table.assign(clinic=np.where(np.arange(240) % 2, "new", table["clinic"]))
     new.iloc[0, new.columns.get_loc("clinic")] = "newer"
     message = r"names 2 tasks that the fit has not seen, 'new', 'newer', in 121 rows of 240"
@@ -25,14 +25,16 @@ def test_predicted_as_the_core_does(table: pd.DataFrame) -> None:
 
 
 def test_refused(table: pd.DataFrame) -> None:
-    model = VMTLRegressor(task="clinic", unseen="raise").fit(table, target="score", inputs=INPUTS)
+    model = VMTLRegressor(sources="own", task="clinic", unseen="raise").fit(
+        table, target="score", inputs=INPUTS
+    )
     with pytest.raises(ValueError, match=r"'clinic' names 1 task .*'new', in 240 rows"):
         model.predict(table.assign(clinic="new"))
 
 
 def test_names_are_compared_by_value_and_type(table: pd.DataFrame) -> None:
     """The task 7 is no task '7', and "N/A" is a name like others."""
-    model = VMTLRegressor(task="clinic").fit(table, target="score", inputs=INPUTS)
+    model = VMTLRegressor(sources="own", task="clinic").fit(table, target="score", inputs=INPUTS)
     assert "N/A" in model.tasks_
     assert 7 in model.tasks_
     with pytest.warns(UnseenWarning, match="'7'"):
@@ -40,7 +42,9 @@ def test_names_are_compared_by_value_and_type(table: pd.DataFrame) -> None:
 
 
 def test_counts_of_seen_and_unseen_tasks_with_exposure(table: pd.DataFrame) -> None:
-    model = VMTLCounter(task="clinic").fit(table, target="visits", inputs=["age"], exposure="hours")
+    model = VMTLCounter(sources="own", task="clinic").fit(
+        table, target="visits", inputs=["age"], exposure="hours"
+    )
     new = table.assign(clinic=np.where(np.arange(240) % 2, "new", table["clinic"]))
     with pytest.warns(UnseenWarning):
         once = model.predict(new)

@@ -12,6 +12,7 @@ from vmtl_core.closed_form import to_data
 from vmtl_core.coordinate import Transfer, root_log_det
 from vmtl_core.elbo import MultiTaskELBO
 from vmtl_core.evidence import Gaussians, Updated, update
+from vmtl_core.groups import Gathered, Hyper, factors, gather, pseudo_counts
 from vmtl_core.likelihoods import LinearGaussian
 from vmtl_core.mixture import Weights, components, kl_pairs, product
 from vmtl_core.points import posterior_points
@@ -38,6 +39,15 @@ class Rows(NamedTuple):
     """That of the rows."""
 
 
+class Seats(NamedTuple):
+    """Groups of the A tasks."""
+
+    labels: Tensor
+    """At each point of the average, -1 for none, (K, A)."""
+    member: Tensor
+    """Probability of each group of the best candidate and of none, (A, C + 1)."""
+
+
 class Added(NamedTuple):
     """Posteriors of the A tasks in units of the data: at K points, at the optimum, of own data."""
 
@@ -47,6 +57,8 @@ class Added(NamedTuple):
     own_site: Site
     site: Site
     """Their whole sites now, (A, ...), for the next rows."""
+    seats: Seats | None = None
+    """Their groups, if the prior is made of groups."""
 
 
 class WithSites(Table):
@@ -87,9 +99,12 @@ def added(model: MultiTaskELBO, packed: dict[str, Any], tasks: int, rows: Rows) 
     site = own_site if other is None else Site(*(one[:tasks] for one in other))
     fitted_noise = packed["own"][2].reshape(-1)[:1] if table.gaussian.any() else None
     solver = _Solver(model, packed, tasks, rows, table, own_site, site, fitted_noise)
-    best = solver.solve(_optimum(model, packed))
-    own = solver.own(_optimum(model, packed))
-    every = solver.solve(_average(model, units)) if len(model.average) else best
+    own, seats = solver.own(_optimum(model, packed)), None
+    if model.sources == "groups":
+        best, every, seats = _seated(solver, units)
+    else:
+        best = solver.solve(_optimum(model, packed))
+        every = solver.solve(_average(model, units)) if len(model.average) else best
     now, own_now = solver.sites(best, site), solver.sites(own, own_site)
     return Added(
         to_data(every.loc, triangular(every.root), units),
@@ -97,7 +112,32 @@ def added(model: MultiTaskELBO, packed: dict[str, Any], tasks: int, rows: Rows) 
         _first(to_data(own.loc, triangular(own.root), units)),
         own_now,
         now,
+        seats,
     )
+
+
+def _seated(solver: _Solver, units: Measured) -> tuple[Updated, Updated, Seats]:
+    """Posteriors at the optimum and at the points, and the groups that they are under."""
+    model, packed, tasks = solver.model, solver.packed, solver.tasks
+    noise, log_sd, log_width, member, _ = packed["groups"]["found"][0]
+    hyper = Hyper(noise, log_sd, log_width)
+    point = _optimum(model, packed)
+    chances, best = solver.among(point, hyper, member[None, :tasks])
+    average, labels = model.average, chances.argmax(-1)
+    every = best
+    if len(average):
+        hard = one_hot(average.labels[:, :tasks])
+        drawn, every = solver.among(_average(model, units), hyper, hard, draw=True)
+        labels = drawn.argmax(-1)
+        labels = labels.masked_fill(labels == hard.shape[-1] - 1, -1)
+    return best, every, Seats(labels, chances[0])
+
+
+def one_hot(labels: Tensor) -> Tensor:
+    """Memberships (K, T, C + 1) of labels (K, T), -1 for none."""
+    groups = max(1, int(labels.max()) + 1)
+    place = torch.where(labels < 0, groups, labels)
+    return torch.nn.functional.one_hot(place, groups + 1).double()
 
 
 def _first(pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -201,6 +241,57 @@ class _Solver(NamedTuple):
             q = self._settled(self.site, point, (prior.loc, prior.factor))
         return q
 
+    def among(
+        self, point: Point, hyper: Hyper, member: Tensor, draw: bool = False
+    ) -> tuple[Tensor, Updated]:
+        """Who is in which group, by the evidence of the tasks' own data, (K, A, C + 1), (12.6).
+
+        Args:
+            point: K points; hyper: population and width, the same at all.
+            member: of the fitted tasks, (K, T, C + 1).
+            draw: whether one group is drawn at every point; else all have their probability.
+
+        Returns:
+            The probabilities, or what was drawn; and the posteriors under the groups' laws,
+            averaged in the logarithm where there are several, (K, A, P, ...).
+        """
+        count, width = len(point.noise), member.shape[-1]
+        spread = Hyper(*(one.expand(count, *one.shape) for one in hyper))
+        site = self._scaled(self.own_site, point)
+        whole = self._whole(point)
+        chances = []
+        laws = []
+        for i, t in enumerate(self.rows.members):
+            others = member.clone()
+            if t < self.tasks:
+                others[:, t] = 0.0
+            law = seats(gather(site, spread, others), spread)
+            precision, natural = whole.precision[:, i : i + 1], whole.natural[:, i : i + 1]
+            root = torch.linalg.cholesky(law.covariance)
+            evidence = update(precision, natural, law.loc, root).log_evidence.sum(-1)
+            size = others.sum(-2) + pseudo_counts(others).expand(count, 1, width)[:, 0]
+            chances.append((evidence + size.log()).softmax(-1))
+            laws.append(law)
+        chance = torch.stack(chances, 1)
+        if draw:
+            chance = drawn(chance)
+        loc = torch.stack([one.loc for one in laws], 1)
+        precision = torch.linalg.inv(torch.stack([one.covariance for one in laws], 1))
+        wide = chance[..., None, None, None]
+        total = (wide * precision).sum(2)
+        natural = (wide * precision @ loc.unsqueeze(-1)).squeeze(-1).sum(2)
+        covariance = torch.linalg.inv(total)
+        prior = (covariance @ natural.unsqueeze(-1)).squeeze(-1)
+        root = torch.linalg.cholesky(0.5 * (covariance + covariance.mT))
+        return chance, self._settled(self.site, point, (prior, root))
+
+    def _whole(self, point: Point) -> Site:
+        """The A tasks' sites, old rows and new, about their own data's posteriors, (K, A, ...)."""
+        q = self.own(point)
+        self.table.earlier = self._earlier(self.own_site, point)
+        log_scale = point.noise.expand(-1, len(self.rows.members))
+        return self.table.site(log_scale, self.table.expand(q.gaussians()))
+
     def _reports(self, point: Point) -> Gaussians:
         """What the T tasks' own data say of another task, then p_0, (K, T + 1, P, ...)."""
         site = self._scaled(self.own_site, point)
@@ -237,3 +328,23 @@ class _Solver(NamedTuple):
         log_scale = noise.expand(-1, len(self.rows.members))
         whole = self.table.site(log_scale, self.table.expand(found.gaussians()))
         return Site(*(one[0] for one in whole))
+
+
+def seats(found: Gathered, hyper: Hyper) -> Gaussians:
+    """What each group, and none, says of a further task's w, (K, C + 1, P, ...), (12.3)."""
+    spread = factors(hyper.log_sd, hyper.log_width)
+    centre = found.root @ found.root.mT + spread.within @ spread.within.mT
+    alone = (found.mean_root @ found.mean_root.mT).unsqueeze(-4) + spread.whole @ spread.whole.mT
+    return Gaussians(
+        torch.cat([found.loc, found.mean.unsqueeze(-3)], -3), torch.cat([centre, alone], -4)
+    )
+
+
+def drawn(chance: Tensor) -> Tensor:
+    """One group for every point, as often over the points as its probability, one-hot (K, A, C + 1)."""
+    count, members = chance.shape[:2]
+    draw = torch.Generator().manual_seed(0)
+    order = torch.stack([torch.randperm(count, generator=draw) for _ in range(members)], 1)
+    level = (order.to(chance) + 0.5) / count
+    label = (level.unsqueeze(-1) > chance.cumsum(-1)).sum(-1).clamp_max(chance.shape[-1] - 1)
+    return torch.nn.functional.one_hot(label, chance.shape[-1]).to(chance)

@@ -46,7 +46,7 @@ class VMTLEstimator(Growing, Telling, Drawing, BaseEstimator):
         self,
         task: Any = None,
         *,
-        sources: str = "own",
+        sources: str = "auto",
         neighbours: int | None = None,
         missing: str = "indicate",
         unseen: str = "predict",

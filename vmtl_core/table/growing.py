@@ -29,7 +29,6 @@ class Growing(Reading):
     rows_: list[int]
     task_elbo_: list[float]
     log_unit_: float
-    sources: str
     _coded: Any
     _build: Any
 
@@ -48,13 +47,14 @@ class Growing(Reading):
 
         Raises:
             ValueError: for rows that can't be read, or a fit that `add` can't go on from: with
-                other `sources` than "own".
+                `sources` "previous" or "joint".
 
         Warns:
             UnseenWarning: levels or gaps that the fit hasn't seen.
         """
         check_is_fitted(self)
-        require(self.sources == "own", f"`add` needs sources='own'; got {self.sources!r}")
+        kind = self.model_.sources
+        require(kind in ("own", "groups"), f"`add` needs sources='groups' or 'own'; got {kind!r}")
         y = self._coded(self._truth(X, y))
         given = self._read(X, task, exposure, reset=False)
         tasks = len(self.tasks_)
