@@ -31,7 +31,19 @@ def split(known: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.Data
     return table.iloc[start], table.iloc[more], table.iloc[place[10:]], table[~west]
 
 
-CASES = [*((name, "own") for name in FITS), ("numbers", "groups"), ("two classes", "groups")]
+LONG = pytest.mark.nightly
+CASES = [
+    pytest.param(name, sources, marks=LONG if long else ())
+    for name, sources, long in [
+        ("numbers", "own", False),
+        ("two classes", "own", True),
+        ("three classes", "own", True),
+        ("counts", "own", True),
+        ("rates", "own", False),
+        ("numbers", "groups", False),
+        ("two classes", "groups", False),
+    ]
+]
 
 
 @pytest.mark.parametrize("known", [0, 5], ids=["new task", "old task"])

@@ -46,6 +46,16 @@ class NumberEstimator(VMTLEstimator):
             index=asked.index,
         )
 
+    def _inside(self, X: Any, y: np.ndarray, task: Any, intervals: np.ndarray) -> list[np.ndarray]:
+        """Which rows' targets their central intervals hold, for each probability, (N,) each."""
+        law, truth = self._law(self._ask(X, task)), torch.from_numpy(y.copy())
+        high = law.cdf(truth)
+        low = high
+        if self.counts:  # icdf(level) <= y where cdf(y) >= level, and >= y where cdf(y - 1) < level
+            low = torch.where(truth > 0, law.cdf((truth - 1).clamp_min(0)), 0.0)
+        ends = [self._level(float(one)) for one in intervals]
+        return [((high >= a) & (low <= b)).numpy() for a, b in ends]
+
     def log_score(self, X: Any, y: Any = None, task: Any = None, exposure: Any = None) -> pd.Series:
         """Log predictive density (mass for counts) of every row's target, in nats.
 

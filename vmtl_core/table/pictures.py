@@ -135,11 +135,7 @@ def calibration(model: Any, X: Any, y: Any, task: Any, axes: Any) -> Any:
         axes.set(xlabel="predicted probability", ylabel="share of rows", title="calibration")
     else:
         values = truth.to_numpy(dtype=float)
-        answers = [model.predict(X, task, interval=float(level)) for level in LEVELS]
-        kept = [
-            float(((values >= a["lower"]) & (values <= a["upper"]).to_numpy()).mean())
-            for a in answers
-        ]
+        kept = [float(one.mean()) for one in model._inside(X, values, task, LEVELS)]
         axes.plot(LEVELS, kept, "o-", color=BLUE, label="intervals")
         axes.set(xlabel="probability of the interval", ylabel="share of rows inside")
         axes.set_title("calibration (counts: at least)" if model.counts else "calibration")

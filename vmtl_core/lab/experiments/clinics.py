@@ -37,7 +37,9 @@ def compare(table: pd.DataFrame, seeds: int) -> pd.DataFrame:
         train, test = split(table, seed)
         y = test[TARGET].to_numpy(dtype=float)
         models = {
-            "one line for all": VMTLRegressor().fit(train, target=TARGET, inputs=list(INPUTS)),
+            "one line for all": VMTLRegressor(sources="own").fit(
+                train, target=TARGET, inputs=list(INPUTS)
+            ),
             "a line a clinic": VMTLRegressor(task="clinic").fit(
                 train, target=TARGET, inputs=list(INPUTS)
             ),
