@@ -10,6 +10,7 @@ from vmtl_core.likelihoods import (
     LinearGaussian,
     LinearPoisson,
 )
+from vmtl_core.loading import load
 from vmtl_core.mixing import (
     GumbelSoftmaxMixing,
     constant,
@@ -28,6 +29,7 @@ from vmtl_core.predictive import (
     predictive,
 )
 from vmtl_core.priors import BasePrior, WeightsPrior, mixture_prior
+from vmtl_core.saving import save
 from vmtl_core.training import (
     ConvergenceWarning,
     History,
@@ -76,7 +78,9 @@ __all__ = [
     "kl_monte_carlo",
     "kl_to_mixture",
     "linear_decay",
+    "load",
     "mixture_prior",
     "pairwise_kl",
     "predictive",
+    "save",
 ]

@@ -184,7 +184,7 @@ def ids(task: Tensor) -> Tensor:
 def sizes_match(task_sizes: Tensor, task: Tensor) -> None:
     """Raise unless `task` is the whole table that `task_sizes` describes."""
     counts = rows_per_task(task, len(task_sizes))
-    empty = (counts == 0).nonzero().flatten().tolist()
+    empty = ((counts == 0) & (task_sizes > 0)).nonzero().flatten().tolist()
     require(
         not empty,
         f"`task` must hold every id 0...{len(task_sizes) - 1}; ids {empty[:10]} have no example",

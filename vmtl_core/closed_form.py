@@ -19,7 +19,7 @@ from vmtl_core.coordinate import Ascent, Joint, Mixing, Previous, Problem, State
 from vmtl_core.distributions import full_gaussian
 from vmtl_core.evidence import Updated
 from vmtl_core.group_fit import Grouped, begin_groups, pack_groups
-from vmtl_core.likelihoods import BOUNDS, OURS, LinearGaussian
+from vmtl_core.likelihoods import BOUNDS, LinearGaussian, ours
 from vmtl_core.mixture import Weights
 from vmtl_core.population import Noise, Own, Population, fit_own
 from vmtl_core.posteriors import GaussianWeights
@@ -48,7 +48,7 @@ def obstacle(model: MultiTaskELBO, x: Tensor) -> str | None:
         (x.ndim <= 2, "`x` must be one vector a row"),
         (model.expectation == "exact", "`expectation` must be 'exact'"),
         (
-            all(type(one) in OURS for one in likelihoods),
+            all(ours(one) for one in likelihoods),
             "`likelihood` must be LinearGaussian, LinearBernoulli, LinearPoisson or "
             f"LinearCategorical; it is {type(likelihoods[0]).__name__}",
         ),

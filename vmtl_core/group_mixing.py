@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vmtl_core.groups import MOST_GROUPS, pseudo_counts
-from vmtl_core.likelihoods import BOUNDS, OURS
+from vmtl_core.likelihoods import BOUNDS, ours
 from vmtl_core.mixing import GumbelSoftmaxMixing
 from vmtl_core.posteriors import GaussianWeights
 from vmtl_core.units import MANY_INPUTS
@@ -118,7 +118,7 @@ def why_no_groups(model: Any, base_prior: Any, transfer: Any, more: bool) -> str
     full = type(weights) is GaussianWeights and weights.below is not None
     wanted = [
         (full, "`weights` must be GaussianWeights with full covariance"),
-        (all(type(one) in OURS for one in kinds), "`likelihood` must be one of `Linear...`"),
+        (all(ours(one) for one in kinds), "`likelihood` must be one of `Linear...`"),
         (model.latents_are_inputs, "`latents` must be None"),
         (model.expectation == "exact", "`expectation` must be 'exact'"),
         (model.divergence in BOUNDS, f"`divergence` must be one of {BOUNDS}"),

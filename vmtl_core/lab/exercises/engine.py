@@ -24,7 +24,7 @@ from vmtl_core._checks import require
 from vmtl_core._random import forked
 from vmtl_core.lab.exercises.compare import describe, difference, direction
 
-NUMBER = re.compile(r"[1-9]\d*\.[1-9]\d*")
+NUMBER = re.compile(r"(?:0|[1-9]\d*)\.[1-9]\d*")
 UNSOLVED = (None, ..., NotImplemented)
 Cases = Callable[[], list[tuple[Any, ...]]]
 
