@@ -2,6 +2,7 @@
 
 import math
 from functools import cache, partial
+from itertools import pairwise
 
 import pytest
 import torch
@@ -79,7 +80,7 @@ def test_labels_of_mergers() -> None:
     """Of 1, 2, ... groups, numbered from 0, each made of the next; at most so many."""
     found = merging(rows(SIZES), hyper()).partitions(4)
     assert [len(label.unique()) for label in found] == [1, 2, 3, 4]
-    for coarse, fine in zip(found, found[1:]):
+    for coarse, fine in pairwise(found):
         assert label_range(fine)
         pairs = set(zip(fine.tolist(), coarse.tolist()))
         assert len(pairs) == len(fine.unique())
