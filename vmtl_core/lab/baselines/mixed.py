@@ -54,6 +54,38 @@ def fit_mixed(
     raise RuntimeError("MixedLM did not converge, even with a single variance for all tasks")
 
 
+def fit_correlated(train: MultiTaskData, intercept: bool = True) -> GaussianHierarchy:
+    """The same with a full covariance of a task's weights, restricted maximum likelihood.
+
+    statsmodels' own searches, one after the other; where none of them converges, ``fit_mixed``.
+
+    Args:
+        train: the training set, standardised, with no more weights than a few.
+        intercept: add a constant input.
+
+    Returns:
+        The hierarchy; its ``population_variance`` is a covariance, ``(D, D)``, unless the search
+        failed.
+
+    Raises:
+        ValueError: as :func:`fit_mixed`.
+    """
+    _check_identified(train, intercept)
+    x, task = design(train.x, intercept).numpy(), train.task.numpy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # convergence is read from the result instead
+        try:
+            model = MixedLM(train.y.double().numpy(), x, groups=task, exog_re=x)
+            result = model.fit(reml=True)
+        except (np.linalg.LinAlgError, ValueError):  # a singular matrix on the way
+            return fit_mixed(train, intercept)
+    if not (result.converged and np.isfinite(result.llf)):
+        return fit_mixed(train, intercept)
+    covariance = torch.tensor(np.asarray(result.cov_re), dtype=torch.float64)
+    noise = torch.tensor(float(result.scale), dtype=torch.float64)
+    return condition(task_moments(train, intercept), covariance, noise, intercept)
+
+
 def _check_identified(train: MultiTaskData, intercept: bool) -> None:
     """Raise, by name, where the rows leave fixed effects open: restricted likelihood needs them."""
     found = unidentified(design(train.x, intercept), rounding=1e-6)
