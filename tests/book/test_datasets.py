@@ -239,6 +239,17 @@ def test_clusters_have_the_spreads_that_they_carry() -> None:
     assert abs(residual.std().item() - 0.5) < 0.5 * 5 / math.sqrt(2 * len(data))
 
 
+def test_centres_have_the_mean_and_spread_asked_for() -> None:
+    plain, moved = (
+        clusters(tasks=900, clusters=900, between_sd=0.0, **options).truth  # type: ignore[arg-type]
+        for options in ({}, {"centre_mean": 2.0, "centre_sd": 3.0})
+    )
+    assert plain is not None
+    assert moved is not None
+    torch.testing.assert_close(moved.weights, 2 + 3 * plain.weights)
+    assert abs(moved.weights.mean().item() - 2) < 5 * 3 / math.sqrt(900 * 5)
+
+
 def test_cluster_weights_do_not_depend_on_the_numbers_of_examples() -> None:
     few, many = clusters(per_task=3).truth, clusters(per_task=30, test_per_task=7).truth
     assert few is not None
@@ -460,6 +471,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "kind": (lambda: replace(uneven(2, 2), kind="other"), r"`kind` .* 'other'"),  # type: ignore[arg-type]
     "clusters": (lambda: clusters(tasks=2, clusters=3), r"`tasks` must be at least 3.* got 2"),
     "noise": (lambda: clusters(noise=-1.0), r"`noise` .* got -1"),
+    "centre": (lambda: clusters(centre_sd=-1.0), r"`centre_sd` .* got -1"),
     "per task": (lambda: linked_tasks(per_task=1), r"`per_task` .* got 1"),
     "table": (lambda: read_table("titanic"), r"`name` .* schools.* 'titanic'"),
 }
