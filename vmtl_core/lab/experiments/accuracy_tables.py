@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from importlib.resources import files
 
 import pandas as pd
@@ -11,6 +12,8 @@ from vmtl_core.lab.scores import Interval, paired_difference
 
 RESULTS, VERSIONS = "accuracy.csv", "accuracy_versions.csv"
 DEFAULT = "VMTL, default"
+MARGIN = 0.003
+"""Nats an example that make no difference: the bar where a standard error is smaller."""
 SCORES = ("error", "log_score", "calibration")
 
 
@@ -104,6 +107,35 @@ def against_best(table: pd.DataFrame) -> pd.DataFrame:
             found |= {"low": gap.low, "high": gap.high}
             rows.append({"set": name, "method": method} | means.loc[method].to_dict() | found)
     return pd.DataFrame(rows)
+
+
+def best_rivals(
+    table: pd.DataFrame, without: Collection[str] = (), reference: str = DEFAULT
+) -> pd.DataFrame:
+    """The best rival of `reference` on each set, and how far ahead of it the reference is.
+
+    Args:
+        table: rows of `accuracy.run`.
+        without: methods that are no rivals, such as ablations of the reference.
+        reference: a method.
+
+    Returns:
+        One row for each set: set, rival (the one with the best mean log score over the seeds that it
+        shares with the reference), seeds; lead (of the reference, nats an example), lead_se, low and
+        high as of :func:`against`, but of the reference; reached (whether it is behind by no more
+        than its standard error or `MARGIN`); error, calibration, rival_error, rival_calibration.
+    """
+    others = against(table, reference)
+    others = others[~others["method"].isin(list(without))]
+    best = others.loc[others.groupby("set", sort=False)["lead"].idxmax()]
+    columns = {"method": "rival", "low": "high", "high": "low"}
+    columns |= {"error": "rival_error", "calibration": "rival_calibration"}
+    columns |= {"reference_error": "error", "reference_calibration": "calibration"}
+    best = best.rename(columns=columns).reset_index(drop=True)
+    best[["lead", "low", "high"]] *= -1
+    best["reached"] = best["lead"] >= -best["lead_se"].clip(lower=MARGIN)
+    shown = ["set", "rival", "seeds", "lead", "lead_se", "low", "high", "reached"]
+    return best[[*shown, "error", "rival_error", "calibration", "rival_calibration"]]
 
 
 def results() -> pd.DataFrame:
