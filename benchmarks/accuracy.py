@@ -57,7 +57,8 @@ def main() -> None:
     torch.set_num_threads(1)
     wanted = [method for method in arguments.methods if extras.installed(method)]
     for method in set(arguments.methods) - set(wanted):
-        print(f"LEFT OUT: {method}, for {extras.EXTRAS[method].packages} are not installed")
+        missing = ", ".join(extras.EXTRAS[method].packages)
+        print(f"LEFT OUT: {method}, for {missing} are not installed")
     if arguments.again and arguments.output.is_file():
         stored = pd.read_csv(arguments.output)
         again = stored["set"].isin(arguments.sets) & stored["method"].isin(wanted)

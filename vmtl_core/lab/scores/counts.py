@@ -12,7 +12,7 @@ from vmtl_core.lab.scores.intervals import check_level
 def count_coverage(distribution: Distribution, y: Tensor, level: float = 0.9) -> Tensor:
     """Share of held-out counts inside their central predictive interval; ``level`` is ideal.
 
-    Equation (6.5) for counts: the cdf jumps from F(y - 1) to F(y) at a count, which is inside by the
+    As (6.5), but the cdf of counts jumps from F(y - 1) to F(y) at a count, which is inside by the
     share of that jump that lies between (1 - level)/2 and (1 + level)/2.  So a predictive that is
     right is inside with probability ``level`` exactly, as a continuous one is.
 
