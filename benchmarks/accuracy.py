@@ -7,9 +7,9 @@ re-splits of a table), and writes a row each to `vmtl_core/lab/data/results/accu
 chapters read; `accuracy_versions.csv` beside it tells the packages behind each method. Rows are saved
 as they come: a stopped run goes on where it stopped.
 
-    python benchmarks/accuracy.py --again --methods "VMTL, default" "VMTL, base prior alone"
+    python benchmarks/accuracy.py --again --methods "VMTL, default"
 
-runs anew what is stored of some methods; to start afresh, take another `--output`.
+runs anew what is stored of a method; to start afresh, take another `--output`.
 """
 
 import argparse

@@ -39,7 +39,7 @@ def own_data(
     train: MultiTaskData, test: MultiTaskData, seed: int, steps: int, **options: Any
 ) -> Distribution:
     """The own-data half of such a model: every task under the base prior."""
-    model = make(train, **options)
+    model = make(train, sources="own", **options)
     fit(model, train, seed, steps)
     return own_predictive(model, test, SAMPLES)
 
