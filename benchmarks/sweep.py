@@ -43,8 +43,8 @@ def run_missing(
     rank = {name: i for i, name in enumerate(names)}
     table = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=keys)
     for split, methods in (bar := tqdm(jobs)):
-        rows = table.to_dict("records")
-        done = {row["method"] for row in rows if split.items() <= row.items()}
+        same = (table[list(split)] == list(split.values())).all(axis=1)
+        done = set(table.loc[same, "method"])
         missing = [method for method in methods if method not in done]
         if missing:
             bar.set_postfix_str(", ".join(map(str, [*split.values(), *missing])))

@@ -42,6 +42,14 @@ TABLES = {
         "id choiceid choice price1 time1 change1 comfort1 price2 time2 change2 comfort2",
     ),
     "chem97": Table("mlmRev", "Chem97", "school gender age gcsescore score"),
+    "chicks": Table("datasets", "ChickWeight", "weight Time Chick Diet"),
+    "rats": Table("nlme", "BodyWeight", "weight Time Rat Diet"),
+    "soybeans": Table("nlme", "Soybean", "Plot Variety Year Time weight"),
+    "gasoline": Table("plm", "Gasoline", "country year lgaspcar lincomep lrpmg lcarpcap"),
+    "cigarettes": Table("plm", "Cigar", "state year price cpi ndi sales pimin"),
+    "seizures": Table("MASS", "epil", "y trt base age subject period"),
+    "follicles": Table("nlme", "Ovary", "Mare Time follicles"),
+    "contraception": Table("mlmRev", "Contraception", "woman district use livch age urban"),
 }
 
 

@@ -84,6 +84,87 @@ def test_hierarchy_is_the_dense_gaussian_posterior(v: tuple[float, ...]) -> None
     torch.testing.assert_close(fit.log_marginal_likelihood, log_density)
 
 
+def test_hierarchy_takes_a_covariance_of_the_weights() -> None:
+    train, test = regression(5, 1, 3, 8), regression(2, 2, 2, 2, seed=1)
+    moments, s = task_moments(train, True), torch.tensor(0.36).double()
+    root = torch.tensor([[0.5, 0.0, 0.0], [0.4, 0.3, 0.0], [-0.2, 0.1, 0.0]]).double()
+    v = root @ root.T  # singular
+    fit = condition(moments, v, s, True)
+    a, b = design(train.x, True), design(test.x, True)
+    same = (train.task[:, None] == train.task).double()
+    k = a @ v @ a.T * same + s * torch.eye(len(a), dtype=torch.float64)
+    cross = b @ v @ a.T * (test.task[:, None] == train.task).double()
+    information = a.T @ torch.linalg.solve(k, a)
+    mean = torch.linalg.solve(information, a.T @ torch.linalg.solve(k, train.y))
+    gain = torch.linalg.solve(k, cross.T).T
+    prediction = fit.predict(test)
+    torch.testing.assert_close(prediction.mean, b @ mean + gain @ (train.y - a @ mean))
+    left = b - gain @ a
+    variance = (b @ v * b).sum(1) + s - (gain * cross).sum(1)
+    variance += (left @ torch.linalg.inv(information) * left).sum(1)
+    assert prediction.sd is not None
+    torch.testing.assert_close(prediction.sd.square(), variance)
+    log_density = MultivariateNormal(a @ mean, k).log_prob(train.y)
+    torch.testing.assert_close(fit.log_marginal_likelihood, log_density)
+    diagonal = torch.tensor([0.3, 0.2, 0.1]).double()
+    one, two = (condition(moments, v, s, True) for v in (diagonal, diagonal.diag()))
+    torch.testing.assert_close(one.task_covariance, two.task_covariance)
+
+
+def test_a_wide_prior_is_kept_and_the_noise_fitted() -> None:
+    train = regression(9, 9, 9)
+    fit = fit_hierarchy(train, learn_mean=False, isotropic=True, sd=3.0)
+    unit = (train.y.square().mean() / design(train.x, True).square().mean(0)).mean()
+    torch.testing.assert_close(fit.population_variance, (9 * unit).expand(3))
+    moments = task_moments(train, True)
+    for ratio in (0.97, 1.03):
+        other = condition(
+            moments, fit.population_variance, fit.noise_variance * ratio, True, learn_mean=False
+        )
+        assert other.log_marginal_likelihood < fit.log_marginal_likelihood
+    wide = baselines.single_task_bayes(train, train, sd=3.0)
+    torch.testing.assert_close(wide.mean, fit.predict(train).mean)
+
+
+def correlated(seed: int, tasks: int = 40) -> MultiTaskData:
+    """Intercepts and slopes of sd 1 with a correlation of -0.9; six points a task, noise 0.3."""
+    generator = torch.Generator().manual_seed(seed)
+    task = torch.arange(tasks).repeat_interleave(6)
+    root = torch.tensor([[1.0, 0.0], [-0.9, 0.19**0.5]])
+    weights = torch.randn(tasks, 2, generator=torch.Generator().manual_seed(9)) @ root.T
+    x = 1 + torch.randn(len(task), 1, generator=generator)
+    y = (design(x, True) * weights[task]).sum(1) + 0.3 * torch.randn(len(task), generator=generator)
+    names = tuple(f"t{t}" for t in range(tasks))
+    return MultiTaskData(x, y.to(x), task, names, ("x",), "y", "made up")
+
+
+def test_correlated_weights_are_seen() -> None:
+    train = correlated(0)
+    fit = mixed.fit_correlated(train)
+    v = fit.population_variance
+    assert v.shape == (2, 2)
+    assert (v[0, 1] / (v[0, 0] * v[1, 1]).sqrt()).item() == pytest.approx(-0.9, abs=0.08)
+    assert fit.noise_variance.sqrt().item() == pytest.approx(0.3, abs=0.03)
+    few = train.rows(torch.arange(len(train)) % 6 < 2)  # two points a task
+    test = correlated(1)
+    found = [
+        log_score(method(few, test).distribution(), test.y).item()
+        for method in (baselines.correlated_mixed, baselines.hierarchical_mixed)
+    ]
+    assert found[0] > found[1] + 0.1
+
+
+def test_correlated_falls_back_to_independent_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise np.linalg.LinAlgError
+
+    train = regression(6, 6, 6, 6)
+    wanted = mixed.fit_mixed(train)
+    monkeypatch.setattr(mixed.MixedLM, "fit", fail)
+    monkeypatch.setattr(mixed, "fit_mixed", lambda *_: wanted)
+    assert mixed.fit_correlated(train) is wanted
+
+
 def test_hierarchy_predicts_a_task_without_data_from_the_population() -> None:
     train = regression(6, 6, 6)
     train = train.rows(train.task < 2)

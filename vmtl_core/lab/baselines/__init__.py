@@ -3,14 +3,15 @@
 The function `mixed_logit` stays in the module of that name, where `fit_mixed_logit` is too.
 """
 
+from vmtl_core.lab.baselines.boosting import boosted_trees
 from vmtl_core.lab.baselines.digit_networks import SharedEncoder, Trunk, features, fit_trunk
 from vmtl_core.lab.baselines.gaussian_hierarchy import (
     GaussianHierarchy,
     condition,
     fit_hierarchy,
 )
-from vmtl_core.lab.baselines.logistic import pooled_logistic, single_task_logistic
-from vmtl_core.lab.baselines.mixed import fit_mixed
+from vmtl_core.lab.baselines.logistic import pooled_logistic, pooled_poisson, single_task_logistic
+from vmtl_core.lab.baselines.mixed import fit_correlated, fit_mixed
 from vmtl_core.lab.baselines.mixed_logit import (
     MixedLogit,
     first_negative,
@@ -25,6 +26,7 @@ from vmtl_core.lab.baselines.regression_groups import (
     fit_groups,
 )
 from vmtl_core.lab.baselines.regressions import (
+    correlated_mixed,
     hierarchical_gaussian,
     hierarchical_mixed,
     pooled_bayes,
@@ -40,11 +42,14 @@ __all__ = [
     "RegressionGroups",
     "SharedEncoder",
     "Trunk",
+    "boosted_trees",
     "condition",
+    "correlated_mixed",
     "design",
     "dirichlet_mixture",
     "features",
     "first_negative",
+    "fit_correlated",
     "fit_groups",
     "fit_hierarchy",
     "fit_mixed",
@@ -55,6 +60,7 @@ __all__ = [
     "normal_draws",
     "pooled_bayes",
     "pooled_logistic",
+    "pooled_poisson",
     "pooled_ridge",
     "single_task_bayes",
     "single_task_logistic",

@@ -29,7 +29,7 @@ class GaussianHierarchy:
     Attributes:
         population_mean: m_0, generalised least squares, ``(D,)``; zero where it was not learned.
         population_mean_covariance: its uncertainty under a flat prior, ``(D, D)``.
-        population_variance: v_0, ``(D,)``.
+        population_variance: v_0, ``(D,)``, or a covariance ``(D, D)``.
         noise_variance: s^2, scalar.
         task_mean: posterior mean of w_t, ``(T, D)``.
         task_covariance: posterior covariance of w_t, that of m_0 included, ``(T, D, D)``.
@@ -60,6 +60,7 @@ def fit_hierarchy(
     intercept: bool = True,
     learn_mean: bool = True,
     isotropic: bool = False,
+    sd: float | None = None,
 ) -> GaussianHierarchy:
     """Choose v_0 and s^2 by maximum marginal likelihood, then condition on the data.
 
@@ -68,6 +69,8 @@ def fit_hierarchy(
         intercept: add a constant input.
         learn_mean: learn m_0; otherwise it is zero and tasks share nothing but scales.
         isotropic: one variance for all weights instead of one for each.
+        sd: fixes v_0: the standard deviation of a weight, in units of the target's root mean square
+            over its input's; None learns it.
 
     Returns:
         The fitted hierarchy, in float64.
@@ -96,11 +99,15 @@ def fit_hierarchy(
         )
     if isotropic:
         unit_v = unit_v.mean().expand_as(unit_v)
-    free = 1 if isotropic else len(unit_v)
+    free = 0 if sd is not None else 1 if isotropic else len(unit_v)
+
+    def variances(log_ratio: Tensor) -> tuple[Tensor, Tensor]:
+        ratio = log_ratio[:-1].exp() if sd is None else sd**2
+        return unit_v * ratio, unit_s * log_ratio[-1].exp()
 
     def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
         log_ratio = torch.tensor(theta, requires_grad=True)
-        v, s = unit_v * log_ratio[:-1].exp(), unit_s * log_ratio[-1].exp()
+        v, s = variances(log_ratio)
         mean = _population(moments, v, s)[0] if learn_mean else torch.zeros_like(unit_v)
         loss = -_log_marginal(moments, mean, v, s) / moments.count.sum()
         (gradient,) = torch.autograd.grad(loss, log_ratio)
@@ -111,15 +118,16 @@ def fit_hierarchy(
     options = {"maxiter": 500, "ftol": 1e-13, "gtol": 1e-7}
     bounds = [(-20.0, 10.0)] * free + [(-15.0, 5.0)]
     found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-    ratio = torch.tensor(found.x).exp()
-    return condition(moments, unit_v * ratio[:-1], unit_s * ratio[-1], intercept, learn_mean)
+    v, s = variances(torch.tensor(found.x))
+    return condition(moments, v, s, intercept, learn_mean)
 
 
 def condition(
     moments: Moments, v: Tensor, s: Tensor, intercept: bool, learn_mean: bool = True
 ) -> GaussianHierarchy:
-    """The posterior given the variances ``v`` = v_0 ``(D,)``, zeros allowed, and ``s`` = s^2.
+    """The posterior given the variances ``v`` = v_0 and ``s`` = s^2.
 
+    v_0 is ``(D,)``, zeros allowed, or a covariance ``(D, D)``, which may be singular.
     With C_t = (diag(1/v_0) + X_t'X_t / s^2)^-1 and K_t = I - C_t X_t'X_t / s^2,
     E w_t = m_0 + C_t X_t'(y_t - X_t m_0) / s^2 and cov w_t = C_t + K_t cov(m_0) K_t'.
     """
@@ -145,11 +153,18 @@ def condition(
 
 def _own_covariance(moments: Moments, v: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
     """C_t ``(T, D, D)`` and log det(I + V X'X / s^2) ``(T,)``; well behaved where v is 0."""
-    root = v.sqrt()
-    inner = torch.eye(len(v), dtype=v.dtype) + root[:, None] * moments.gram * root / s
-    factor = torch.linalg.cholesky(inner)
+    if v.ndim == 2:  # a covariance
+        values, vectors = torch.linalg.eigh(v)
+        root = vectors * values.clamp_min(0).sqrt()
+        around = root.mT @ moments.gram @ root
+    else:
+        root = v.sqrt()
+        around = root[:, None] * moments.gram * root
+    factor = torch.linalg.cholesky(torch.eye(len(v), dtype=v.dtype) + around / s)
     log_det = 2 * factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-    return root[:, None] * torch.cholesky_inverse(factor) * root, log_det
+    inverse = torch.cholesky_inverse(factor)
+    own = root @ inverse @ root.mT if v.ndim == 2 else root[:, None] * inverse * root
+    return own, log_det
 
 
 def _population(moments: Moments, v: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,11 +1,12 @@
-"""Logistic regression by scikit-learn: one model per task, or one for all."""
+"""Logistic and Poisson regression by scikit-learn: one model per task, or one for all."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, PoissonRegressor
 from torch import Tensor
+from torch.distributions import Poisson
 
 from vmtl_core.lab.datasets import MultiTaskData
 from vmtl_core.lab.scores import ClassPrediction, check_pair
@@ -49,6 +50,34 @@ def pooled_logistic(
     """
     classes = _classes(train, test)
     return ClassPrediction(_logistic(train, test.x, penalty, classes, intercept))
+
+
+def pooled_poisson(
+    train: MultiTaskData, test: MultiTaskData, penalty: float = 1.0, intercept: bool = True
+) -> Poisson:
+    """Penalised Poisson regression on all examples together, blind to the task.
+
+    Minimises -sum log p(y | x, w) + penalty |w|^2 / 2, intercept not penalised.
+
+    Args:
+        train: training set; targets are counts.
+        test: test set with the same tasks.
+        penalty: more than 0.
+        intercept: add an intercept.
+
+    Returns:
+        The predictive of every test row.
+
+    Raises:
+        ValueError: if the targets are no counts, a tested task has no training example, or the sets
+            do not fit together.
+    """
+    check_pair(train, test)
+    if (train.y < 0).any() or (train.y != train.y.round()).any():
+        raise ValueError(f"`y` must hold counts 0, 1, ...; got {train.y.unique()[:5].tolist()}")
+    model = PoissonRegressor(alpha=penalty / len(train), fit_intercept=intercept, max_iter=2000)
+    model.fit(train.x.double().numpy(), train.y.double().numpy())
+    return Poisson(torch.as_tensor(model.predict(test.x.double().numpy())).to(test.x))
 
 
 def _logistic(

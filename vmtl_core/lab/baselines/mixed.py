@@ -7,13 +7,20 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMResults, VCSpec
+from statsmodels.regression.mixed_linear_model import (
+    MixedLM,
+    MixedLMParams,
+    MixedLMResults,
+    VCSpec,
+)
 
 from vmtl_core.lab.baselines.gaussian_hierarchy import GaussianHierarchy, condition
 from vmtl_core.lab.baselines.moments import design, task_moments
 from vmtl_core.lab.datasets import MultiTaskData
 from vmtl_core.units import unidentified
 
+SMALL = 1e-4
+"""Least variance that the search for a covariance starts from, in units of the noise's."""
 Columns = Sequence[Sequence[int]]
 
 
@@ -52,6 +59,43 @@ def fit_mixed(
         if result is not None:
             return _condition(result, columns, train, intercept)
     raise RuntimeError("MixedLM did not converge, even with a single variance for all tasks")
+
+
+def fit_correlated(train: MultiTaskData, intercept: bool = True) -> GaussianHierarchy:
+    """The same with a full covariance of a task's weights, restricted maximum likelihood.
+
+    statsmodels' own searches, one after the other, from where ``fit_mixed`` ends; where none of them
+    converges, that is the result.
+
+    Args:
+        train: the training set, standardised, with no more weights than a few.
+        intercept: add a constant input.
+
+    Returns:
+        The hierarchy; its ``population_variance`` is a covariance, ``(D, D)``, unless the search
+        failed.
+
+    Raises:
+        ValueError: as :func:`fit_mixed`.
+    """
+    independent = fit_mixed(train, intercept)
+    x, task = design(train.x, intercept).numpy(), train.task.numpy()
+    ratio = (independent.population_variance / independent.noise_variance).clamp_min(SMALL)
+    start = MixedLMParams.from_components(
+        fe_params=independent.population_mean.numpy(), cov_re=ratio.diag().numpy()
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # convergence is read from the result instead
+        try:
+            model = MixedLM(train.y.double().numpy(), x, groups=task, exog_re=x)
+            result = model.fit(reml=True, start_params=start)
+        except (np.linalg.LinAlgError, ValueError):  # a singular matrix on the way
+            return independent
+    if not (result.converged and np.isfinite(result.llf)):
+        return independent
+    covariance = torch.tensor(np.asarray(result.cov_re), dtype=torch.float64)
+    noise = torch.tensor(float(result.scale), dtype=torch.float64)
+    return condition(task_moments(train, intercept), covariance, noise, intercept)
 
 
 def _check_identified(train: MultiTaskData, intercept: bool) -> None:

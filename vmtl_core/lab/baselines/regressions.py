@@ -13,8 +13,8 @@ from sklearn.linear_model import Ridge
 from torch import Tensor
 
 from vmtl_core.lab.baselines.gaussian_hierarchy import fit_hierarchy
-from vmtl_core.lab.baselines.logistic import pooled_logistic, single_task_logistic
-from vmtl_core.lab.baselines.mixed import fit_mixed
+from vmtl_core.lab.baselines.logistic import pooled_logistic, pooled_poisson, single_task_logistic
+from vmtl_core.lab.baselines.mixed import fit_correlated, fit_mixed
 from vmtl_core.lab.baselines.moments import design
 from vmtl_core.lab.datasets import MultiTaskData
 from vmtl_core.lab.scores import ClassPrediction, Prediction, check_pair
@@ -22,10 +22,12 @@ from vmtl_core.lab.scores import ClassPrediction, Prediction, check_pair
 __all__ = [
     "ClassPrediction",
     "Prediction",
+    "correlated_mixed",
     "hierarchical_gaussian",
     "hierarchical_mixed",
     "pooled_bayes",
     "pooled_logistic",
+    "pooled_poisson",
     "pooled_ridge",
     "single_task_bayes",
     "single_task_logistic",
@@ -73,7 +75,11 @@ def pooled_ridge(
 
 
 def single_task_bayes(
-    train: MultiTaskData, test: MultiTaskData, shared: bool = True, intercept: bool = True
+    train: MultiTaskData,
+    test: MultiTaskData,
+    shared: bool = True,
+    intercept: bool = True,
+    sd: float | None = None,
 ) -> Prediction:
     """Bayesian linear regression for each task alone, w_t ~ N(0, v I), noise variance s^2.
 
@@ -86,6 +92,8 @@ def single_task_bayes(
         test: test set with the same tasks.
         shared: one v and s^2 for all tasks.
         intercept: add a constant input, with the same prior as the other weights.
+        sd: with ``shared``, fixes the prior: a weight's standard deviation in units of the target's
+            root mean square over its input's; None learns v.
 
     Returns:
         Predictive mean and standard deviation.
@@ -98,14 +106,14 @@ def single_task_bayes(
     """
     check_pair(train, test)
     if shared:
-        fit = fit_hierarchy(train, intercept, learn_mean=False, isotropic=True)
+        fit = fit_hierarchy(train, intercept, learn_mean=False, isotropic=True, sd=sd)
         return fit.predict(test)
-    mean, sd = torch.empty_like(test.y), torch.empty_like(test.y)
+    mean, spread = torch.empty_like(test.y), torch.empty_like(test.y)
     for seen, new in zip(train.task_rows, test.task_rows, strict=True):
         if len(new):
             alone = pooled_bayes(train.rows(seen), test.rows(new), intercept).distribution()
-            mean[new], sd[new] = alone.mean, alone.stddev
-    return Prediction(mean, sd)
+            mean[new], spread[new] = alone.mean, alone.stddev
+    return Prediction(mean, spread)
 
 
 def pooled_bayes(train: MultiTaskData, test: MultiTaskData, intercept: bool = True) -> Prediction:
@@ -150,6 +158,19 @@ def hierarchical_mixed(
     return fit_mixed(train, intercept, random_slopes).predict(test)
 
 
+def correlated_mixed(
+    train: MultiTaskData, test: MultiTaskData, intercept: bool = True
+) -> Prediction:
+    """Linear mixed model in which a task's weights are correlated: all covariances, by REML.
+
+    Where that search fails, :func:`hierarchical_mixed`; see ``mixed.fit_correlated``.
+
+    Args, Returns and Raises as :func:`single_task_bayes`.
+    """
+    check_pair(train, test)
+    return fit_correlated(train, intercept).predict(test)
+
+
 def _ridge(train: MultiTaskData, test: MultiTaskData, penalty: float, intercept: bool) -> Tensor:
     model = Ridge(alpha=penalty, fit_intercept=False)
     model.fit(design(train.x, intercept).numpy(), train.y.double().numpy())
@@ -158,4 +179,6 @@ def _ridge(train: MultiTaskData, test: MultiTaskData, penalty: float, intercept:
 
 def _merged(data: MultiTaskData) -> MultiTaskData:
     """All examples as those of one task."""
-    return replace(data, task=torch.zeros_like(data.task), task_names=("all",), truth=None)
+    return replace(
+        data, task=torch.zeros_like(data.task), task_names=("all",), truth=None, groups=None
+    )

@@ -6,6 +6,7 @@ from a seed.
 """
 
 from vmtl_core.lab.datasets.clinics import clinics, table_file
+from vmtl_core.lab.datasets.growth import chicks, rats, soybeans
 from vmtl_core.lab.datasets.images import (
     digit_domains,
     inverted_digits,
@@ -13,9 +14,10 @@ from vmtl_core.lab.datasets.images import (
     scale_images,
 )
 from vmtl_core.lab.datasets.multitask import MultiTaskData
+from vmtl_core.lab.datasets.panels import cigarettes, follicles, gasoline, seizures
 from vmtl_core.lab.datasets.scaling import Scaling
 from vmtl_core.lab.datasets.synthetic import clusters, linked_tasks, opposites
-from vmtl_core.lab.datasets.tables import chem97, rail_choices, schools
+from vmtl_core.lab.datasets.tables import chem97, contraception, rail_choices, schools
 from vmtl_core.lab.datasets.truth import Truth
 
 __all__ = [
@@ -23,15 +25,23 @@ __all__ = [
     "Scaling",
     "Truth",
     "chem97",
+    "chicks",
+    "cigarettes",
     "clinics",
     "clusters",
+    "contraception",
     "digit_domains",
+    "follicles",
+    "gasoline",
     "inverted_digits",
     "linked_tasks",
     "opposites",
     "rail_choices",
+    "rats",
     "rotated_digits",
     "scale_images",
     "schools",
+    "seizures",
+    "soybeans",
     "table_file",
 ]

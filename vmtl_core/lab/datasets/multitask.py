@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pandas as pd
 import torch
@@ -13,6 +13,8 @@ from torch import Tensor
 from vmtl_core.lab.datasets.scaling import Scaling
 from vmtl_core.lab.datasets.truth import Truth
 
+Kind = Literal["regression", "classification", "counts"]
+
 
 @dataclass(frozen=True, eq=False)
 class MultiTaskData:
@@ -20,16 +22,18 @@ class MultiTaskData:
 
     Attributes:
         x: inputs, ``(N, D)``, floating point.
-        y: targets, ``(N,)``, floating point; class labels are 0.0, 1.0, ...
+        y: targets, ``(N,)``, floating point; class labels and counts are 0.0, 1.0, ...
         task: task of each example, ``(N,)`` integers in 0...T-1.
         task_names: T names.
         input_names: D names.
         target_name: name of ``y``.
         description: origin and meaning, a few sentences.
-        kind: ``"regression"`` or ``"classification"``.
+        kind: ``"regression"``, ``"classification"`` or ``"counts"``.
         train_size: examples per task that :meth:`split` trains on unless told otherwise.
         truth: what generated the data, for synthetic sets; always in the original units.
         scaling: how the data were standardised, None if they were not.
+        groups: name of each task's known group, T names, None where none is known; no method
+            sees it.
 
     Raises:
         ValueError: if the shapes do not fit, a task id is out of range or a value is not finite.
@@ -42,10 +46,11 @@ class MultiTaskData:
     input_names: tuple[str, ...]
     target_name: str
     description: str
-    kind: Literal["regression", "classification"] = "regression"
+    kind: Kind = "regression"
     train_size: int | None = None
     truth: Truth | None = None
     scaling: Scaling | None = None
+    groups: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         _check(self)
@@ -98,6 +103,7 @@ class MultiTaskData:
             task=new_id[self.task[keep]],
             truth=truth,
             task_names=tuple(self.task_names[t] for t in chosen),
+            groups=self.groups and tuple(self.groups[t] for t in chosen),
         )
         return kept
 
@@ -195,5 +201,8 @@ def _check(data: MultiTaskData) -> None:
             f"`task` must hold ids in 0...{data.tasks - 1}; got "
             f"{int(task.min())}...{int(task.max())}"
         )
-    if data.kind not in ("regression", "classification"):
-        raise ValueError(f"`kind` must be 'regression' or 'classification'; got {data.kind!r}")
+    if data.groups is not None and len(data.groups) != data.tasks:
+        raise ValueError(f"`groups` must hold {data.tasks} names; got {len(data.groups)}")
+    if data.kind not in get_args(Kind):
+        kinds = ", ".join(map(repr, get_args(Kind)))
+        raise ValueError(f"`kind` must be one of {kinds}; got {data.kind!r}")

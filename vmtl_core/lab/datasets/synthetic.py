@@ -64,12 +64,14 @@ def clusters(
     between_sd: float = 0.15,
     seed: int = 0,
     test_per_task: int = 200,
+    centre_mean: float = 0.0,
+    centre_sd: float = 1.0,
 ) -> MultiTaskData:
     """Linear regressions in clusters: neighbours in a cluster differ by a known amount.
 
-    Centres c ~ N(0, I); w_t = c_cluster(t) + between_sd * N(0, I); x ~ N(0, I);
-    y = w_t . x + noise * N(0, 1), without intercept.  Clusters are runs of consecutive tasks, as
-    equal in size as can be.
+    Centres c ~ N(centre_mean, centre_sd^2) in every coordinate;
+    w_t = c_cluster(t) + between_sd * N(0, I); x ~ N(0, I); y = w_t . x + noise * N(0, 1), without
+    intercept.  Clusters are runs of consecutive tasks, as equal in size as can be.
 
     Args:
         tasks: number of tasks T.
@@ -80,6 +82,8 @@ def clusters(
         between_sd: standard deviation of a weight about its cluster's centre, at least 0.
         seed: of everything; the weights do not depend on the numbers of examples.
         test_per_task: further examples per task, for testing.
+        centre_mean: mean of a centre's coordinates.
+        centre_sd: standard deviation of a centre's coordinates, at least 0.
 
     Returns:
         ``per_task + test_per_task`` examples per task; ``truth`` holds weights ``(T, D)``,
@@ -96,9 +100,10 @@ def clusters(
     _at_least("tasks", tasks, clusters)
     _at_least("inputs", inputs, 1)
     _at_least("between_sd", between_sd, 0)
+    _at_least("centre_sd", centre_sd, 0)
     generator = torch.Generator().manual_seed(seed)
     cluster = torch.arange(tasks) * clusters // tasks
-    centres = _normal(generator, clusters, inputs)
+    centres = centre_mean + centre_sd * _normal(generator, clusters, inputs)
     weights = centres[cluster] + between_sd * _normal(generator, tasks, inputs)
     truth = Truth(_default(weights), cluster, float(between_sd), float(noise))
     description = f"{tasks} linear regressions in {clusters} clusters, generated."

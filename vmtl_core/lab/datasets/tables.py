@@ -5,13 +5,12 @@ from __future__ import annotations
 import gzip
 from collections.abc import Sequence
 from importlib.resources import files
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 import torch
 
-from vmtl_core.lab.datasets.multitask import MultiTaskData
+from vmtl_core.lab.datasets.multitask import Kind, MultiTaskData
 
 _SCHOOL_INPUTS = {
     "IQ.verb": "verbal IQ",
@@ -43,7 +42,7 @@ def schools() -> MultiTaskData:
     table = read_table("schools")
     table["Minority"] = (table["Minority"] == "Y").astype(float)
     inputs = table[list(_SCHOOL_INPUTS)].to_numpy(dtype=np.float64)
-    return _pack(
+    return pack_table(
         inputs,
         table["langPOST"],
         table["schoolNR"],
@@ -80,7 +79,7 @@ def rail_choices() -> MultiTaskData:
         ],
         axis=1,
     )
-    return _pack(
+    return pack_table(
         inputs,
         table["choice"] == "choice1",
         table["id"],
@@ -110,7 +109,7 @@ def chem97() -> MultiTaskData:
     table = read_table("chem97")
     table["gender"] = (table["gender"] == "M").astype(float)
     inputs = table[["gender", "age", "gcsescore"]].to_numpy(dtype=np.float64)
-    return _pack(
+    return pack_table(
         inputs,
         table["score"],
         table["school"],
@@ -122,6 +121,35 @@ def chem97() -> MultiTaskData:
     )
 
 
+def contraception() -> MultiTaskData:
+    """Classification: use of contraception by 1,934 women in 60 districts of Bangladesh, 1989.
+
+    Each district is a task with 2 to 118 women, median 26.  The inputs are the woman's age (years
+    from the mean), its square, whether she has living children and whether she lives in a town;
+    ``y`` is 1 if she uses contraception.
+
+    References:
+        N. Huq and J. Cleland, *Bangladesh Fertility Survey 1989*, 1990.
+
+    >>> contraception().tasks
+    60
+    """
+    table = read_table("contraception")
+    age = table["age"]
+    inputs = [age, age**2, table["livch"] != "0", table["urban"] == "Y"]
+    return pack_table(
+        np.stack(inputs, axis=1).astype(np.float64),
+        table["use"] == "Y",
+        table["district"],
+        "district",
+        ("age", "age squared", "has children", "lives in a town"),
+        "uses contraception",
+        "Use of contraception in Bangladesh, one task per district "
+        "(R mlmRev::Contraception; Huq and Cleland, 1990).",
+        kind="classification",
+    )
+
+
 def read_table(name: str) -> pd.DataFrame:
     """The shipped table ``name`` with R's own column names.
 
@@ -130,12 +158,15 @@ def read_table(name: str) -> pd.DataFrame:
     """
     source = files("vmtl_core.lab") / "data" / f"{name}.csv.gz"
     if not source.is_file():
-        raise ValueError(f"`name` must be 'schools', 'rail_choices' or 'chem97'; got {name!r}")
+        ending = ".csv.gz"
+        found = [file.name for file in (files("vmtl_core.lab") / "data").iterdir()]
+        known = sorted(file.removesuffix(ending) for file in found if file.endswith(ending))
+        raise ValueError(f"`name` must be one of {', '.join(known)}; got {name!r}")
     with source.open("rb") as packed, gzip.open(packed, "rt", encoding="utf-8") as text:
         return pd.read_csv(text)
 
 
-def _pack(
+def pack_table(
     inputs: np.ndarray,
     target: pd.Series,
     group: pd.Series,
@@ -143,14 +174,14 @@ def _pack(
     input_names: Sequence[str],
     target_name: str,
     description: str,
-    kind: Literal["regression", "classification"] = "regression",
+    kind: Kind = "regression",
 ) -> MultiTaskData:
     """Tasks are numbered in the order of the groups' ids."""
     codes, ids = pd.factorize(group, sort=True)
     dtype = torch.get_default_dtype()
     return MultiTaskData(
-        x=torch.as_tensor(inputs, dtype=dtype),
-        y=torch.as_tensor(target.to_numpy(dtype=np.float64), dtype=dtype),
+        x=torch.tensor(inputs, dtype=dtype),
+        y=torch.tensor(target.to_numpy(dtype=np.float64), dtype=dtype),
         task=torch.as_tensor(codes, dtype=torch.long),
         task_names=tuple(f"{group_name} {i}" for i in ids),
         input_names=tuple(input_names),

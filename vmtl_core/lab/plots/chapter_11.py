@@ -143,38 +143,6 @@ def wrong_width(true: Tensor, covered: Mapping[str, Tensor]) -> Figure:
     return figure
 
 
-def behind_the_best(table: pd.DataFrame) -> Figure:
-    """Nats an example that each method lies behind the best of its set; squares, darker is worse.
-
-    Args:
-        table: of `accuracy.against_best`: set, method and gap.
-    """
-    gaps = table.pivot(index="set", columns="method", values="gap")
-    gaps = gaps.loc[table["set"].unique(), table["method"].unique()]
-    figure, axes = canvas(1, 1, (7.6, 4.4))
-    axis = axes[0, 0]
-    shade = gaps.clip(upper=1).pow(0.5)
-    axis.imshow(shade, cmap="Blues", vmin=0, vmax=1.2, aspect="auto")
-    for row, values in enumerate(gaps.to_numpy()):
-        for column, gap in enumerate(values):
-            if gap == gap:  # not every method takes every set
-                colour = "white" if shade.iat[row, column] > 0.75 else BLACK
-                text = "best" if gap == 0 else f"{gap:.2f}"
-                weight = "bold" if gap == 0 else "normal"
-                axis.text(
-                    column, row, text, ha="center", va="center", color=colour, weight=weight, size=8
-                )
-    names = list(gaps.columns)
-    axis.set_xticks(range(len(names)), names, rotation=45, ha="left", size=8)
-    axis.xaxis.tick_top()
-    axis.set_yticks(range(len(gaps)), gaps.index)
-    axis.set_xlabel("log score behind the best of the row, nats an example")
-    axis.tick_params(length=0)
-    axis.grid(visible=False)
-    axis.spines[:].set_visible(False)
-    return figure
-
-
 def _interval(axis: Axes, values: Tensor, row: int, source: str) -> None:
     """Small marks for the seeds, a large one with a 95 % interval for their mean."""
     colour, marker = SOURCES[source]

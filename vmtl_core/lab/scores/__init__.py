@@ -1,5 +1,6 @@
 """Predictions and their scores on held-out data, with the intervals of repeated experiments."""
 
+from vmtl_core.lab.scores.counts import count_coverage, count_error
 from vmtl_core.lab.scores.intervals import Interval, mean_and_interval, paired_difference
 from vmtl_core.lab.scores.metrics import (
     accuracy,
@@ -23,6 +24,8 @@ __all__ = [
     "accuracy",
     "brier",
     "check_pair",
+    "count_coverage",
+    "count_error",
     "coverage",
     "expected_calibration_error",
     "log_score",
