@@ -87,7 +87,8 @@ def fit(
 
     Models of ours that are linear in x (`latents=None`, `GaussianWeights` with full covariance,
     likelihoods `Linear...`, divergence "jensen" or "convex") are fitted by coordinate ascent in
-    closed form, (5.14) to (5.16), in some ten sweeps; all others by Adam, those of more than 50
+    closed form, (5.14) to (5.16), in some ten sweeps, and with groups after a search for them,
+    (12.5); all others by Adam, those of more than 50
     inputs too, pixels as a rule, for which a matrix a task is much work. The temperature of the
     closed form is that of the last step, its expectation over Gumbel draws is taken over a fixed
     set of them, and its arithmetic is in float64 and in standard units, so that the units of the
@@ -115,10 +116,11 @@ def fit(
         tolerance: in nats a task. The closed form ends when a sweep gains less; Adam, once its rate
             is down to a ninth, when a quarter of the steps gains less, or less than its noise. None
             never judges.
-        average: whether a closed-form fit with `sources="own"` and hyperpriors is repeated at
-            points of the hyperparameters (noise scale, population mean and sd, transfer width)
-            drawn from their posterior, (5.17), which `predictive` then averages over. The model's
-            parameters are those of the optimum either way.
+        average: whether a closed-form fit with `sources="groups"` or "own" and hyperpriors is
+            repeated at points of the hyperparameters (noise scale, population mean and sd, transfer
+            width) drawn from their posterior, (5.17), with groups also at partitions of the tasks,
+            (12.7), which `predictive` then averages over. The model's parameters are those of the
+            optimum either way.
 
     Returns:
         The history, which `resume` takes; `print(history.summary())` shows how it ended.
