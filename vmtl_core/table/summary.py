@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import Any
 
 import numpy as np
+
+WIDTH = 84
+"""Characters of the longest line of prose."""
 
 
 def text(model: Any) -> str:
@@ -18,16 +22,14 @@ def _heading(model: Any) -> str:
     sizes = f"{min(rows)} to {max(rows)} rows" if min(rows) < max(rows) else f"{rows[0]} rows each"
     inputs = " + ".join(names) if names else "1"
     task = model.task_name_ if model.task_name_ is not None else "task"
-    return (
-        f"{type(model).__name__}: {model.target_name_} ~ {inputs} | {task}\n"
-        f"{sum(rows)} rows, {len(rows)} task{'s' if len(rows) > 1 else ''} of {sizes}"
-    )
+    formula = f"{type(model).__name__}: {model.target_name_} ~ {inputs} | {task}"
+    formula = fill(formula, WIDTH, subsequent_indent="    ", break_on_hyphens=False)
+    return f"{formula}\n{sum(rows)} rows, {len(rows)} task{'s' if len(rows) > 1 else ''} of {sizes}"
 
 
 def _population(model: Any) -> list[str]:
     """Mean and spread of every coefficient."""
-    table = model.coefficients()
-    table = table[: len(model.inputs_.names) * len(model._class_names())]
+    table = model._population(model._level(0.9))
     spread = model.history_.hyperparameters.get("population_sd")
     lines = ["", f"{'':<26}{'population':>11}  {'90 %':<22}{'sd of tasks':>11}  {'90 %':<20}"]
     if spread is not None:

@@ -49,11 +49,17 @@ class Telling:
         """
         check_is_fitted(self)
         levels = self._level(interval)
-        names, classes = self.inputs_.names, self._class_names()
         every = of_tasks(self.model_, len(self.tasks_), levels)
-        common = of_population(self.model_, self.history_.hyperparameters, levels)
-        laws = {name: np.concatenate([value[None], every[name]]) for name, value in common.items()}
-        tasks = [POPULATION, *self.tasks_]
+        tasks = self._tidy(every, self.tasks_)
+        return pd.concat([self._population(levels), tasks], ignore_index=True)
+
+    def _population(self, levels: tuple[float, float]) -> pd.DataFrame:
+        """The population's rows of `coefficients`."""
+        found = of_population(self.model_, self.history_.hyperparameters, levels)
+        return self._tidy({name: value[None] for name, value in found.items()}, [POPULATION])
+
+    def _tidy(self, laws: dict[str, np.ndarray], tasks: list[Any]) -> pd.DataFrame:
+        names, classes = self.inputs_.names, self._class_names()
         return tidy(laws, tasks, classes, names, self.inputs_.unit, self.log_unit_)
 
     def helps(self) -> pd.DataFrame:
