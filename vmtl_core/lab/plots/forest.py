@@ -63,6 +63,8 @@ def _leads(table: pd.DataFrame, name: str, reference: str) -> dict[str, Tensor]:
     """Differences of log scores to the reference over the seeds that both have, by method."""
     rows = table[table["set"] == name]
     scores = rows.pivot(index="seed", columns="method", values="log_score")
+    if reference not in scores:
+        return {}
     gaps = scores.drop(columns=reference).sub(scores[reference], axis=0)
     found = {str(method): gaps[method].dropna().to_numpy() for method in gaps}
     return {method: torch.tensor(values) for method, values in found.items() if len(values) > 1}
