@@ -11,7 +11,7 @@ import { mount } from "./view.js";
 const SETTING = ["points", "width", "concentration", "noise", "rows"];
 const KEPT = [...SETTING, "groups", "place", "seed"];
 const HINT = "Try: widen δ until three groups become none. Drag a task half way between two groups: to whom does it belong, " +
-  "and how far must it go to be in none? Raise σ or lower N: which bars draw level? Choose unrelated tasks and raise a: which groups appear that aren't there?";
+  "and how far must it go to be in none? Raise σ or lower N: which bars draw level? Choose unrelated tasks and raise a: which groups appear that aren't there? The population's standard deviation is 1 throughout.";
 
 /** Groups in use, as their first members come, and every task's shares in them and in none. */
 function ordered({ member, centres }) {
@@ -92,11 +92,11 @@ function sentence({ gains, best, shown, clusters, shares, found }) {
   const lead = `The evidence is greatest for ${named(best)}: ` +
     `${rivals.map((k) => `${format(gains[best] - gains[k], 1)} nats more than for ${named(k)}`).join(", ")}. `;
   const most = shares.map((row) => Math.max(...row)), unsure = most.indexOf(Math.min(...most));
-  const who = clusters.map(({ size }, rank) => `${LETTERS[rank]} holds ${format(size, 1)} tasks`);
-  const none = shares.reduce((sum, row) => sum + row.at(-1), 0);
-  const holds = found[shown].holds ? "" : " (they don't hold)";
-  return `${lead}Shown: ${named(shown)}${holds}: ${[...who, `none ${format(none, 1)}`].join(", ")}. ` +
-    `Least sure: task ${unsure + 1}, ${Math.round(100 * most[unsure])} %.`;
+  const who = clusters.map(({ size }, rank) => `${LETTERS[rank]} ${format(size, 1)}`);
+  const holds = found[shown].holds ? "" : `, which ${shown > 1 ? "don't" : "doesn't"} hold`;
+  const none = `none ${format(shares.reduce((sum, row) => sum + row.at(-1), 0), 1)}`;
+  const sure = most[unsure] > 0.995 ? "Every task is sure" : `Least sure: task ${unsure + 1}, ${Math.round(100 * most[unsure])} %`;
+  return `${lead}Shown: ${named(shown)}${holds}. Tasks in each: ${[...who, none].join(", ")}. ${sure}.`;
 }
 
 /** What a test compares with torch. */
