@@ -2,7 +2,7 @@
 import { format, html, say } from "./axes.js";
 import { button, select, slider } from "./controls.js";
 import { evidencePanel, sharesPanel } from "./groupsbars.js";
-import { sizes } from "./groupsmath.js";
+import { lawOf, sizes } from "./groupsmath.js";
 import { partitions } from "./groupsmerge.js";
 import { LETTERS, planePanel } from "./groupsplane.js";
 import { arrange, TASKS } from "./groupstasks.js";
@@ -14,15 +14,17 @@ const HINT = "Try: widen δ until three groups become none. Drag a task half way
   "and how far must it go to be in none? Raise σ or lower N: which bars draw level? Choose unrelated tasks and raise a: which groups appear that aren't there? The population's standard deviation is 1 throughout.";
 
 /** Groups in use, as their first members come, and every task's shares in them and in none. */
-function ordered({ member, centres }) {
-  const size = sizes(member), most = member.map((row) => row.indexOf(Math.max(...row)));
+function ordered({ member: flat, columns, laws }) {
+  const member = Array.from({ length: TASKS }, (_, t) => [...flat.slice(t * columns, (t + 1) * columns)]);
+  const centres = Array.from({ length: columns - 1 }, (_, k) => lawOf(laws, k));
+  const size = sizes(flat, columns), most = member.map((row) => row.indexOf(Math.max(...row)));
   const first = (k) => (most.includes(k) ? most.indexOf(k) : most.length);
   const used = centres.map((_, k) => k).filter((k) => size[k] > 0.5).sort((i, j) => first(i) - first(j) || i - j);
   const shares = member.map((row) => {
     const own = used.map((k) => row[k]);
     return [...own, Math.max(0, 1 - own.reduce((a, b) => a + b, 0))];
   });
-  return { clusters: used.map((k) => ({ ...centres[k], size: size[k] })), shares };
+  return { member, centres, shares, mean: lawOf(laws, columns - 1), clusters: used.map((k) => ({ ...centres[k], size: size[k] })) };
 }
 
 /** Everything the figure shows. The partitions are kept until what they are made of changes. */
@@ -33,10 +35,10 @@ function makeComputer() {
     const asked = JSON.stringify(SETTING.map((trait) => now[trait]));
     if (asked !== made) [made, result] = [asked, partitions(now)];
     const { found, sites, spread } = result, bounds = found.map((one) => one.bound), best = bounds.indexOf(Math.max(...bounds));
-    const shown = now.groups ?? best, one = found[shown];
+    const shown = now.groups ?? best;
     return {
-      ...now, found, sites, bounds, best, shown, member: one.member, mean: one.mean, within: spread.within,
-      gains: bounds.map((bound) => bound - bounds[0]), count: found.length, ...ordered(one),
+      ...now, found, sites, bounds, best, shown, within: spread.within,
+      gains: bounds.map((bound) => bound - bounds[0]), count: found.length, ...ordered(found[shown]),
     };
   };
 }
@@ -103,7 +105,7 @@ function sentence({ gains, best, shown, clusters, shares, found }) {
 const exposed = (now) => ({
   ...Object.fromEntries(KEPT.map((trait) => [trait, now[trait]])), bounds: now.bounds, holds: now.found.map((one) => one.holds),
   best: now.best, shown: now.shown, member: now.member, shares: now.shares, mean: now.mean,
-  centres: now.found[now.shown].centres, covariances: now.sites.map((site) => site.covariance),
+  centres: now.centres, covariances: now.sites.map((site) => site.covariance),
 });
 
 function build({ root, get, set, announce }) {
