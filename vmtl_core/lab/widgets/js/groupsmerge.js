@@ -63,7 +63,7 @@ export function partitions({ points, noise, rows, width, concentration }) {
   });
   for (const end of ends) {
     const old = best[end.groups];
-    if (end.groups && (!old.holds || end.bound > old.bound)) best[end.groups] = end;
+    if (end.groups && old && (!old.holds || end.bound > old.bound)) best[end.groups] = end;      // none with more than MOST
   }
   return { found: best, sites, spread };
 }
