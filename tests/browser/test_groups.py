@@ -87,6 +87,14 @@ def test_discs_show_the_shares(view: Locator) -> None:
     assert columns == sum(share >= 0.005 for row in shares for share in row)
 
 
+def test_the_ends_of_the_range(view: Locator) -> None:
+    """Where much data and a wide spread make the most groups, and where little makes none."""
+    for ends in ((60, 60, 0, 60), (0, 0, 29, 0), (0, 60, 0, 60), (60, 0, 29, 60)):
+        for name, position in zip(("width", "concentration", "noise", "rows"), ends, strict=True):
+            slide(name, position)(view)
+        compare(read(view))
+
+
 def test_a_finger_drags_a_task(browser: Browser, site: Path) -> None:
     """And the page doesn't scroll meanwhile."""
     phone = {"viewport": {"width": 360, "height": 700}, "has_touch": True}
