@@ -62,6 +62,8 @@ def settings() -> list[GroupsExplorer]:
         GroupsExplorer(place=1, seed=3, noise=1.5, concentration=0.3),
         GroupsExplorer(place=2, seed=1, width=0.7, rows=2),
         GroupsExplorer(place=3, seed=2, width=1.4, concentration=6.0, noise=0.2),
+        # Six groups climb to seven.
+        GroupsExplorer(seed=984769, width=2.0, concentration=10.0, noise=0.1, rows=100),
     ]
 
 

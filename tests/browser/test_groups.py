@@ -1,12 +1,14 @@
 """The widget of groups: what it prints and draws, and mistakes that the comparison must see."""
 
+from pathlib import Path
+
 import pytest
 import torch
-from playwright.sync_api import Locator
+from playwright.sync_api import Browser, Locator
 
 from tests.browser.explorer_groups import GROUPS, KEPT, close, compare, handle, press
 from tests.browser.explorers import Explorer, choose, click, slide
-from tests.browser.static_page import read
+from tests.browser.static_page import SETTLE, read, start, watched
 from vmtl_core.lab.widgets import GroupsExplorer
 
 
@@ -83,6 +85,39 @@ def test_discs_show_the_shares(view: Locator) -> None:
         assert handle(view, t).locator(".vmtl-share").count() == wanted
     columns = view.locator(".vmtl-panel-shares rect").count()
     assert columns == sum(share >= 0.005 for row in shares for share in row)
+
+
+def test_the_ends_of_the_range(view: Locator) -> None:
+    """Where much data and a wide spread make the most groups, and where little makes none."""
+    for ends in ((60, 60, 0, 60), (0, 0, 29, 0), (0, 60, 0, 60), (60, 0, 29, 60)):
+        for name, position in zip(("width", "concentration", "noise", "rows"), ends, strict=True):
+            slide(name, position)(view)
+        compare(read(view))
+
+
+def test_a_finger_drags_a_task(browser: Browser, site: Path) -> None:
+    """And the page doesn't scroll meanwhile."""
+    phone = {"viewport": {"width": 360, "height": 700}, "has_touch": True}
+    with watched(browser, site.as_uri(), **phone) as (page, errors):
+        view = start(page, f"{site.as_uri()}/page-light.html")[0]
+        before = read(view)["points"]
+        handle(view, 11).scroll_into_view_if_needed()
+        scrolled = page.evaluate("scrollY")
+        box = handle(view, 11).bounding_box()
+        assert box
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        session = page.context.new_cdp_session(page)
+        for kind, by in (("touchStart", 0), ("touchMove", 15), ("touchMove", 40), ("touchEnd", 0)):
+            points = [] if kind == "touchEnd" else [{"x": x + by, "y": y + by}]
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+            page.evaluate(SETTLE)  # moves are handed on once a frame
+        values = read(view)
+        compare(values)
+        assert values["points"][:11] == before[:11]
+        assert values["points"][11][0] > before[11][0] + 0.6
+        assert values["points"][11][1] < before[11][1] - 0.6
+        assert page.evaluate("scrollY") == scrolled
+        assert not errors
 
 
 def test_the_place_that_is_laid_out_is_marked(view: Locator) -> None:

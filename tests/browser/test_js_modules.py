@@ -175,10 +175,8 @@ def test_groups_merge_as_in_the_library(call: Call) -> None:
     between = 0.6 * torch.eye(2, dtype=torch.float64).expand(1, 1, 2, 2)
     about = natural - precision @ torch.tensor(mean, dtype=torch.float64)
     wanted = [label.tolist() for label in Merging(precision, about, between).partitions(6)]
-    said = [
-        {"precision": [p[0, 0, 0].item(), p[0, 0, 1].item(), p[0, 1, 1].item()], "natural": n[0].tolist()}
-        for p, n in zip(precision, natural, strict=True)
-    ]  # fmt: skip
+    rows = torch.cat([precision[:, 0].flatten(1)[:, [0, 1, 3]], natural[:, 0]], 1)
+    said = {"tasks": 7, "inside": torch.cat([rows, torch.zeros(7, 1)], 1).flatten().tolist()}
     assert call("groupsmerge", "merged", said, mean, 0.36, 6) == wanted
 
 

@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.browser.conftest import unavailable
 from tests.browser.explorer_echo import ECHO
+from tests.browser.explorer_groups import GROUPS
 from tests.browser.explorer_kl import KL
 from tests.browser.explorer_predictive import PREDICTIVE
 from tests.browser.explorer_replay import REPLAY
@@ -28,25 +29,25 @@ from tests.browser.static_page import Values, read, watched
 from vmtl_core.lab.datasets import linked_tasks
 from vmtl_core.lab.widgets import TemperatureExplorer, TrainingReplay, record_replay
 
-NAMES = ("temperature", "kl", "predictive", "echo", "replay")
+NAMES = ("temperature", "kl", "predictive", "echo", "groups", "replay")
 CELLS = [
     """import json
 from pathlib import Path
 from vmtl_core.lab.datasets import linked_tasks
 from vmtl_core.lab.widgets import (
-    EchoChamberExplorer, KLExplorer, PredictiveExplorer, TemperatureExplorer, TrainingReplay,
-    retrain_panel,
+    EchoChamberExplorer, GroupsExplorer, KLExplorer, PredictiveExplorer, TemperatureExplorer,
+    TrainingReplay, retrain_panel,
 )
 few, _ = linked_tasks(seed=2).split(10, seed=2)
 temperature, kl, predictive = TemperatureExplorer(), KLExplorer(), PredictiveExplorer()
-echo = EchoChamberExplorer()
+echo, groups = EchoChamberExplorer(), GroupsExplorer()
 replay = TrainingReplay(**json.loads(Path("recording.json").read_text()))
 asked = 0""",
     *NAMES,
     "retrain_panel(replay, few)",
     """asked += 1
 print(json.dumps({"asked": asked, "tau": temperature.tau, "weights": kl.weights,
-    "width": predictive.width, "difference": echo.difference, "position": replay.position,
+    "width": predictive.width, "difference": echo.difference, "noise": groups.noise, "position": replay.position,
     "run": replay.run, "runs": [run["schedule"] for run in replay.runs]}))""",
 ]
 PATIENCE = 60_000
@@ -169,11 +170,12 @@ MOVES: dict[str, tuple[Act, str, Any]] = {
     "kl": (slide("weight-0", 80), "weights", [0.8, 0.2, 0.0]),
     "predictive": (slide("width", 20), "width", 0.1 * 40 ** (20 / 160)),
     "echo": (slide("difference", 50), "difference", 2.5),
+    "groups": (slide("noise", 13), "noise", 1.4),
     "replay": (slide("position", 1), "position", 1),
 }
 
 
-EXPLORERS = {one.name: one for one in (TEMPERATURE, KL, PREDICTIVE, ECHO, REPLAY)}
+EXPLORERS = {one.name: one for one in (TEMPERATURE, KL, PREDICTIVE, ECHO, GROUPS, REPLAY)}
 
 
 def compare(name: str, values: Values, recording: dict[str, Any]) -> None:

@@ -71,6 +71,7 @@ def _plane(axis: Any, panel: Panel) -> None:
         style = {"color": COLOURS[rank % len(COLOURS)], "ls": LINES[rank % len(LINES)]}
         covariance = root @ root.mT + within
         axis.add_patch(_ellipse(centre, covariance, lw=2, fill=False, **style))
+        axis.plot(*centre.tolist(), marker="+", ms=9, mew=2, color=style["color"])
         top = centre[1] + RADIUS * covariance[1, 1].sqrt()
         letter = axis.text(centre[0].item(), top.item(), chr(ord("A") + rank), color=style["color"])
         letter.set(fontweight="bold", ha="center", va="center", bbox=HALO, clip_on=True)

@@ -123,9 +123,9 @@ def partitions(site: Site, width: float, concentration: float) -> list[Partition
         start = SURE * hard + (1 - SURE) / columns
         ends.append(judged(memberships(site, hyper, start, SWEEPS, concentration), True))
     for end in ends:
-        old = best[end.groups]
-        if end.groups and (not old.holds or end.bound > old.bound):
-            best[end.groups] = end
+        if 0 < end.groups <= MOST:  # the empty one may have been taken
+            old = best[end.groups]
+            best[end.groups] = end if not old.holds or end.bound > old.bound else old
     return best
 
 

@@ -89,6 +89,8 @@ export function dragHandle(node, { label, onDrag, onKey }) {
     event.preventDefault();
     node.focus();
   });
+  // Browsers heed touch-action where there is a box; without this a finger scrolls the page instead.
+  node.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
   const stop = () => node.removeEventListener("pointermove", move);
   node.addEventListener("pointerup", stop);
   node.addEventListener("pointercancel", stop);

@@ -2,7 +2,7 @@
 import { format, html, say } from "./axes.js";
 import { button, select, slider } from "./controls.js";
 import { evidencePanel, sharesPanel } from "./groupsbars.js";
-import { sizes } from "./groupsmath.js";
+import { lawOf, sizes } from "./groupsmath.js";
 import { partitions } from "./groupsmerge.js";
 import { LETTERS, planePanel } from "./groupsplane.js";
 import { arrange, TASKS } from "./groupstasks.js";
@@ -11,18 +11,20 @@ import { mount } from "./view.js";
 const SETTING = ["points", "width", "concentration", "noise", "rows"];
 const KEPT = [...SETTING, "groups", "place", "seed"];
 const HINT = "Try: widen δ until three groups become none. Drag a task half way between two groups: to whom does it belong, " +
-  "and how far must it go to be in none? Raise σ or lower N: which bars draw level? Choose unrelated tasks and raise a: which groups appear that aren't there?";
+  "and how far must it go to be in none? Raise σ or lower N: which bars draw level? Choose unrelated tasks and raise a: which groups appear that aren't there? The population's standard deviation is 1 throughout.";
 
 /** Groups in use, as their first members come, and every task's shares in them and in none. */
-function ordered({ member, centres }) {
-  const size = sizes(member), most = member.map((row) => row.indexOf(Math.max(...row)));
+function ordered({ member: flat, columns, laws }) {
+  const member = Array.from({ length: TASKS }, (_, t) => [...flat.slice(t * columns, (t + 1) * columns)]);
+  const centres = Array.from({ length: columns - 1 }, (_, k) => lawOf(laws, k));
+  const size = sizes(flat, columns), most = member.map((row) => row.indexOf(Math.max(...row)));
   const first = (k) => (most.includes(k) ? most.indexOf(k) : most.length);
   const used = centres.map((_, k) => k).filter((k) => size[k] > 0.5).sort((i, j) => first(i) - first(j) || i - j);
   const shares = member.map((row) => {
     const own = used.map((k) => row[k]);
     return [...own, Math.max(0, 1 - own.reduce((a, b) => a + b, 0))];
   });
-  return { clusters: used.map((k) => ({ ...centres[k], size: size[k] })), shares };
+  return { member, centres, shares, mean: lawOf(laws, columns - 1), clusters: used.map((k) => ({ ...centres[k], size: size[k] })) };
 }
 
 /** Everything the figure shows. The partitions are kept until what they are made of changes. */
@@ -33,10 +35,10 @@ function makeComputer() {
     const asked = JSON.stringify(SETTING.map((trait) => now[trait]));
     if (asked !== made) [made, result] = [asked, partitions(now)];
     const { found, sites, spread } = result, bounds = found.map((one) => one.bound), best = bounds.indexOf(Math.max(...bounds));
-    const shown = now.groups ?? best, one = found[shown];
+    const shown = now.groups ?? best;
     return {
-      ...now, found, sites, bounds, best, shown, member: one.member, mean: one.mean, within: spread.within,
-      gains: bounds.map((bound) => bound - bounds[0]), count: found.length, ...ordered(one),
+      ...now, found, sites, bounds, best, shown, within: spread.within,
+      gains: bounds.map((bound) => bound - bounds[0]), count: found.length, ...ordered(found[shown]),
     };
   };
 }
@@ -92,18 +94,18 @@ function sentence({ gains, best, shown, clusters, shares, found }) {
   const lead = `The evidence is greatest for ${named(best)}: ` +
     `${rivals.map((k) => `${format(gains[best] - gains[k], 1)} nats more than for ${named(k)}`).join(", ")}. `;
   const most = shares.map((row) => Math.max(...row)), unsure = most.indexOf(Math.min(...most));
-  const who = clusters.map(({ size }, rank) => `${LETTERS[rank]} holds ${format(size, 1)} tasks`);
-  const none = shares.reduce((sum, row) => sum + row.at(-1), 0);
-  const holds = found[shown].holds ? "" : " (they don't hold)";
-  return `${lead}Shown: ${named(shown)}${holds}: ${[...who, `none ${format(none, 1)}`].join(", ")}. ` +
-    `Least sure: task ${unsure + 1}, ${Math.round(100 * most[unsure])} %.`;
+  const who = clusters.map(({ size }, rank) => `${LETTERS[rank]} ${format(size, 1)}`);
+  const holds = found[shown].holds ? "" : `, which ${shown > 1 ? "don't" : "doesn't"} hold`;
+  const none = `none ${format(shares.reduce((sum, row) => sum + row.at(-1), 0), 1)}`;
+  const sure = most[unsure] > 0.995 ? "Every task is sure" : `Least sure: task ${unsure + 1}, ${Math.round(100 * most[unsure])} %`;
+  return `${lead}Shown: ${named(shown)}${holds}. Tasks in each: ${[...who, none].join(", ")}. ${sure}.`;
 }
 
 /** What a test compares with torch. */
 const exposed = (now) => ({
   ...Object.fromEntries(KEPT.map((trait) => [trait, now[trait]])), bounds: now.bounds, holds: now.found.map((one) => one.holds),
   best: now.best, shown: now.shown, member: now.member, shares: now.shares, mean: now.mean,
-  centres: now.found[now.shown].centres, covariances: now.sites.map((site) => site.covariance),
+  centres: now.centres, covariances: now.sites.map((site) => site.covariance),
 });
 
 function build({ root, get, set, announce }) {

@@ -39,7 +39,7 @@ export function evidencePanel() {
 /** A column a task, of its shares in the groups and in none; below it where it most belongs. */
 export function sharesPanel() {
   const view = panel("shares", "Memberships of tasks 1 to 12; letters: the most probable group, – none");
-  const TALL = 64;
+  const TALL = 84;
   function draw({ shares, clusters }) {
     const [width] = view.resize(TALL + 40), step = (width - 8) / shares.length;
     view.drawing.replaceChildren(...shares.flatMap((row, t) => {

@@ -1,6 +1,6 @@
 // Partitions by merging, and the best one with each number of groups. Python: group_search.py
 // (Merging) and _groups_model.py.
-import { gather, inUse, logPartition, memberships, message, messages, variances } from "./groupsmath.js";
+import { gather, inUse, lawOf, logPartition, memberships, message, messages, variances } from "./groupsmath.js";
 import { logGamma } from "./groupsspecial.js";
 import { summaries } from "./groupstasks.js";
 
@@ -14,10 +14,11 @@ const joined = (one, other) => ({
 });
 
 /** Labels of 1, 2, ..., `most` groups, numbered by their first tasks; m_0 is taken to be `mean`. */
-export function merged(inside, mean, between, most) {
-  const groups = inside.map(({ precision: A, natural: b }, t) => ({
-    A, b: [b[0] - A[0] * mean[0] - A[1] * mean[1], b[1] - A[1] * mean[0] - A[2] * mean[1]], size: 1, tasks: [t],
-  }));
+export function merged({ tasks, inside }, mean, between, most) {
+  const groups = Array.from({ length: tasks }, (_, t) => {
+    const [xx, xy, yy, u, v] = inside.slice(6 * t, 6 * t + 5);
+    return { A: [xx, xy, yy], b: [u - xx * mean[0] - xy * mean[1], v - xy * mean[0] - yy * mean[1]], size: 1, tasks: [t] };
+  });
   for (const group of groups) group.alone = evidence(group, between);
   const gain = (i, j) => {
     const [one, other] = [groups[i], groups[j]], both = joined(one, other);
@@ -46,22 +47,23 @@ export function merged(inside, mean, between, most) {
 
 /** K = 0, the hierarchical model, and the best partition found with each K = 1, ..., MOST. */
 export function partitions({ points, noise, rows, width, concentration }) {
-  const sites = summaries(points, noise, rows), spread = variances(width), said = messages(sites, spread);
-  const judged = (member, holds) => {
-    const found = gather(said, member, spread.between);
-    return { ...found, member, holds, groups: inUse(member), bound: found.value + logPartition(member, concentration) };
+  const sites = summaries(points, noise, rows), spread = variances(width), said = messages(sites, spread), { between } = spread;
+  const judged = (member, columns, holds) => {
+    const { value, laws } = gather(said, member, columns, between);
+    const bound = value + logPartition(member, columns, concentration);
+    return { member, columns, laws, holds, bound, groups: inUse(member, columns) };
   };
-  const best = [judged(points.map(() => [0, 1]), true)];
-  const ends = merged(said.inside, best[0].mean.loc, spread.between, MOST).map((label, i) => {
+  const best = [judged(points.flatMap(() => [0, 1]), 2, true)];
+  const ends = merged(said, lawOf(best[0].laws, 1).loc, between, MOST).map((label, i) => {
     const columns = i + 3;          // one group more, which is empty, and none
-    const hard = label.map((own) => Array.from({ length: columns }, (_, k) => (k === own ? 1 : 0)));
-    best.push(judged(hard, false));
-    const start = hard.map((row) => row.map((one) => SURE * one + (1 - SURE) / columns));
-    return judged(memberships(said, start, spread, concentration, SWEEPS), true);
+    const hard = label.flatMap((own) => Array.from({ length: columns }, (_, k) => (k === own ? 1 : 0)));
+    best.push(judged(hard, columns, false));
+    const start = hard.map((one) => SURE * one + (1 - SURE) / columns);
+    return judged(memberships(said, start, columns, between, concentration, SWEEPS), columns, true);
   });
   for (const end of ends) {
     const old = best[end.groups];
-    if (end.groups && (!old.holds || end.bound > old.bound)) best[end.groups] = end;
+    if (end.groups && old && (!old.holds || end.bound > old.bound)) best[end.groups] = end;      // none with more than MOST
   }
   return { found: best, sites, spread };
 }

@@ -22,6 +22,13 @@ function ellipse({ x, y }, loc, [a, b, c], attributes) {
   });
 }
 
+/** The point of that ellipse which is furthest in a direction; its top in none. */
+function rim(loc, [a, b, c], [across, up]) {
+  const [p, q] = Math.hypot(across, up) > 0.1 ? [across, up] : [0, 1], v = [a * p + b * q, b * p + c * q];
+  const scale = RADIUS / Math.sqrt(p * v[0] + q * v[1]);
+  return [loc[0] + scale * v[0], loc[1] + scale * v[1]];
+}
+
 /** A disc of sectors, one for each group and one for none, from the top clockwise. */
 function disc(shares, r) {
   let from = 0;
@@ -43,7 +50,7 @@ export const sharesInWords = (shares) => shares.map((share, rank) => [share, ran
 
 /** The panel; `move(t, [x, y])` is called where task t is dragged, `at(t)` is where it lies. */
 export function planePanel({ tasks, at, move }) {
-  const view = panel("plane", "Drag a task, or use the arrow keys. Discs: memberships; filled: 90 % of what its data say; letters and outlines: groups, 90 % of their tasks; dotted: the population");
+  const view = panel("plane", "Drag a task, or use the arrow keys. Disc: its memberships; filled: where its data put it (90 %); +, outline: centre of a group, where its tasks lie (90 %); dotted: the population");
   view.drawing.setAttribute("role", "group");
   const id = uniqueId("plane"), frame = svg("rect", { x: LEFT, y: TOP });
   const axes = svg("g", { "aria-hidden": "true" }), inside = svg("g", { "clip-path": `url(#${id})`, "aria-hidden": "true" });
@@ -80,9 +87,11 @@ export function planePanel({ tasks, at, move }) {
       ellipse(scale, mean.loc, widened(mean.covariance, 1), { class: "vmtl-population" }),
       ...sites.map(({ covariance }, t) => ellipse(scale, points[t], covariance, { class: `vmtl-said ${classOf(mostly[t], count)}` })),
       ...clusters.map(({ loc, covariance }, rank) => ellipse(scale, loc, widened(covariance, within), { class: `vmtl-group ${colourClass(rank)}`, "stroke-dasharray": dashOf(rank) })));
-    letters.replaceChildren(...clusters.map(({ loc, covariance }, rank) => {
-      const top = y(loc[1] + RADIUS * Math.sqrt(covariance[2] + within));
-      return text(x(loc[0]), Math.max(top, TOP + 8) + 5, LETTERS[rank], { class: `vmtl-letter ${colourClass(rank)}`, "text-anchor": "middle" });
+    letters.replaceChildren(...clusters.flatMap(({ loc, covariance }, rank) => {
+      const [px, py] = rim(loc, widened(covariance, within), [loc[0] - mean.loc[0], loc[1] - mean.loc[1]]);
+      const at = { x: Math.min(left + side - 8, Math.max(left + 8, x(px))), y: Math.min(TOP + side - 8, Math.max(TOP + 8, y(py))) };
+      return [svg("path", { class: `vmtl-centre ${colourClass(rank)}`, d: `M${x(loc[0]) - 6},${y(loc[1])}h12m-6,-6v12` }),
+        text(at.x, at.y + 5, LETTERS[rank], { class: "vmtl-letter", "text-anchor": "middle" })];
     }));
     handles.forEach(({ node, picture, control }, t) => {
       node.setAttribute("transform", `translate(${x(points[t][0]).toFixed(1)},${y(points[t][1]).toFixed(1)})`);
