@@ -48,7 +48,7 @@ def test_shares_of_the_points(chances: list[float], total: int) -> None:
     wanted = given_chances / given_chances.sum()
     found = group_points.shares(wanted, total)
     assert sum(found) == total
-    assert all(0 <= count for count in found)
+    assert min(found) >= 0
     assert all(abs(count - total * float(one)) < 1 for count, one in zip(found, wanted))
 
 

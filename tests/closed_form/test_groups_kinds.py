@@ -135,7 +135,9 @@ def test_new_labels_of_the_tasks_permute_the_answers() -> None:
     new = torch.tensor([3, 5, 0, 1, 4, 2])
     made = model()
     vmtl.fit(made, x, y, new[task], progress=False)
-    torch.testing.assert_close(made.q_weights().mean[new], known.q_weights().mean, rtol=0, atol=0.02)
+    torch.testing.assert_close(
+        made.q_weights().mean[new], known.q_weights().mean, rtol=0, atol=0.02
+    )
     map_, wanted = made.responsibilities()[new][:, [*new.tolist(), TASKS]], known.responsibilities()
     torch.testing.assert_close(map_, wanted, rtol=0, atol=0.1)
     one, two = vmtl.predictive(known, x, task), vmtl.predictive(made, x, new[task])

@@ -9,9 +9,19 @@ from torch.distributions import MultivariateNormal, Normal
 
 import vmtl_core as vmtl
 from tests import oracle
-from tests.closed_form.group_fits import EACH, TASKS, fitted
+from tests.closed_form.group_fits import TASKS, fitted
+from vmtl_core.group_mixing import GroupMixing
 
 KINDS = ["gaussian", "labels", "counts"]
+
+
+def memberships(model: vmtl.MultiTaskELBO) -> Tensor:
+    """(T, C + 1)."""
+    mixing = model.prior.mixing
+    assert isinstance(mixing, GroupMixing)
+    return mixing.member
+
+
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -31,9 +41,10 @@ def components(model: vmtl.MultiTaskELBO, t: int) -> list[MultivariateNormal]:
     share = (1 + (2 * prior.log_width).exp()).reciprocal()
     between, within = (whole * share).diag(), (whole * (1 - share)).diag()
     own = model.source_weights()
+    assert isinstance(own, MultivariateNormal)
     inverse = torch.linalg.inv(turn)
     found = []
-    member = prior.mixing.member
+    member = memberships(model)
     for c in range(member.shape[1] - 1):
         precision = torch.linalg.inv(between)
         natural = precision @ mean
@@ -61,7 +72,7 @@ def components(model: vmtl.MultiTaskELBO, t: int) -> list[MultivariateNormal]:
 def test_the_prior_of_every_task_by_hand(kind: str) -> None:
     """(12.3), (2.4): `weights_prior` is the mixture, its weights the others in a group, and a / C."""
     model = fitted(kind).model
-    member = model.prior.mixing.member
+    member = memberships(model)
     groups = member.shape[1] - 1
     prior = model.weights_prior()
     w = model.q_weights().sample((5,))
@@ -77,6 +88,7 @@ def test_the_prior_of_every_task_by_hand(kind: str) -> None:
 def naive_kl(model: vmtl.MultiTaskELBO, log_alpha: Tensor) -> Tensor:
     """(4.4) for one draw of the weights."""
     q = model.q_weights()
+    assert isinstance(q, MultivariateNormal)
     kl = []
     for t in range(TASKS):
         one = MultivariateNormal(q.mean[t], q.covariance_matrix[t])
@@ -193,7 +205,7 @@ def test_responsibilities_without_an_average() -> None:
 def test_alpha_by_hand() -> None:
     """The restaurant's weights of the groups, shared out among the other members."""
     model = fitted().model
-    member = model.prior.mixing.member
+    member = memberships(model)
     groups, found = member.shape[1] - 1, model.alpha()
     for t in range(TASKS):
         others = member.sum(0) - member[t]
@@ -232,5 +244,3 @@ def test_the_predictive_is_the_mixture_of_the_points() -> None:
         torch.testing.assert_close(found.mean, mean.mean(0))
         total = variance.mean(0) + mean.var(0, correction=0)
         torch.testing.assert_close(found.variance, total)
-
-
