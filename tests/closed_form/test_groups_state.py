@@ -96,19 +96,15 @@ def test_resuming_is_never_having_stopped(kind: str) -> None:
             assert torch.equal(one, two)
 
 
-@pytest.mark.parametrize("scale", [1.0, 100.0, 0.01])
+@pytest.mark.parametrize("scale", [100.0, 0.01])
 def test_a_second_fit_starts_afresh(scale: float) -> None:
-    """In any units of the table: the same numbers; and on other rows those of a fresh model."""
+    """In any units of the table, and after other rows: the same numbers."""
     x, y, task = data()
-    options: dict[str, Any] = {"steps": 2, "tolerance": None, "progress": False}
+    options: dict[str, Any] = {"steps": 2, "tolerance": None, "progress": False, "average": False}
     known = model()
     first = vmtl.fit(known, scale * x, y, task, **options)
     kept = {name: value.clone() for name, value in known.state_dict().items()}
-    other = data(seed=1)
-    vmtl.fit(known, *other, **options)
-    fresh = model()
-    vmtl.fit(fresh, *other, **options)
-    same_models(fresh, known)
+    vmtl.fit(known, *data(seed=1), **options)
     second = vmtl.fit(known, scale * x, y, task, **options)
     assert first.terms == second.terms
     for name, value in known.state_dict().items():

@@ -173,15 +173,22 @@ def test_nothing_of_groups_is_trained_by_gradients() -> None:
     assert model.own.weights is not model.posteriors.weights
 
 
-def test_a_fit_that_is_interrupted_can_be_made_again() -> None:
-    """After an error in the middle nobody is left in the groups of an earlier fit."""
+def test_what_is_refused_leaves_the_model_as_it_was() -> None:
+    """A fit with data or options that can't be doesn't cost the fit before it."""
     x, y, task = data()
     model = build()
-    vmtl.fit(model, x, y, task, progress=False)
+    vmtl.fit(model, x, y, task, progress=False, average=False)
+    kept = {name: value.clone() for name, value in model.state_dict().items()}
     wrong = torch.where(task == 0, torch.nan, y)
-    with pytest.raises(ValueError, match="`y`"):
-        vmtl.fit(model, x, wrong, task, progress=False)
-    assert bool(model(x, y, task).elbo.isfinite())
-    history = vmtl.fit(model, x, y, task, progress=False)
-    assert history.converged
+    refused: list[tuple[torch.Tensor, dict[str, Any]]] = [
+        (wrong, {}),
+        (torch.ones_like(y), {}),
+        (y, {"method": "adam"}),
+        (y, {"batch_size": 12}),
+    ]
+    for target, options in refused:
+        with pytest.raises(ValueError):
+            vmtl.fit(model, x, target, task, progress=False, **options)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, kept[name]), name
     assert model.groups().shape[1] == 2
