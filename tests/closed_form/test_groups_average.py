@@ -178,7 +178,7 @@ def test_a_task_to_come(group: int) -> None:
     torch.testing.assert_close(law.covariance, prior.covariance[:, 4])
 
 
-GRID = torch.linspace(-7.0, 5.0, 97)
+GRID = torch.linspace(-7.0, 5.0, 97, dtype=torch.float64)
 
 
 def by_grid(table: Table, own: Own) -> tuple[Tensor, Tensor, Tensor]:
@@ -250,6 +250,25 @@ def test_clear_groups_have_the_exact_answer() -> None:
     assert ((spread / sd - 1).abs() < 0.1).all()
     off = ~torch.eye(4, dtype=torch.bool)
     assert (pairs_of(result.labels) - pairs)[off].abs().max() < 0.15
+
+
+def test_the_evidence_of_a_candidate_is_an_integral() -> None:
+    """(12.7): its bound with the hyperpriors of an average, over a grid of sd and width."""
+    table, own = halves(4, slopes=CLEAR)
+    found = candidates(table, own)
+    step = float(GRID[1] - GRID[0])
+    for one, drawn in zip(found, group_points.draw_hyper(table, own, found, 0)):
+        pairs = torch.cartesian_prod(GRID, GRID if one.grouped else torch.zeros(1)).view(
+            -1, 2, 1, 1
+        )
+        at = Hyper(torch.zeros(len(pairs), 0), pairs[:, 0], pairs[:, 1])
+        site = table.site(own.noise.tasks(at.noise), own.other)
+        each = groups.gather(site, at, one.member).value + groups.log_partition(one.member)
+        each = each + own.population.log_marginal_hyperprior(at.log_sd)
+        if one.grouped:
+            each = each + groups.log_width_hyperprior(at.log_width) + torch.tensor(step).log()
+        wanted = float(each.logsumexp(0) + torch.tensor(step).log())
+        assert drawn.log_evidence == pytest.approx(wanted, abs=0.15)
 
 
 def test_points_and_draws_fit_together() -> None:
