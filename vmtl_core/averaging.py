@@ -97,11 +97,16 @@ class HyperAverage(nn.Module):
         """No points: prediction uses the model's parameters."""
         self.fill(*[self.loc.new_empty(0)] * len(FIELDS))
 
-    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
+    def _load_from_state_dict(
+        self, state_dict: Any, prefix: str, metadata: Any, strict: bool, missing: Any, *args: Any
+    ) -> None:
         for name in (*FIELDS, "labels"):
             if prefix + name in state_dict:
                 setattr(self, name, torch.empty_like(state_dict[prefix + name]))
-        super()._load_from_state_dict(state_dict, prefix, *args)
+        super()._load_from_state_dict(state_dict, prefix, metadata, strict, missing, *args)
+        if prefix + "labels" in missing and prefix + "loc" in state_dict:  # an earlier version's
+            missing.remove(prefix + "labels")
+            self.labels = self.labels.new_empty(0)
 
     def points(self) -> PosteriorPoints:
         """As `posterior_points` gives them."""

@@ -164,8 +164,6 @@ def fit(
         f"`resume` must be the History of an earlier fit; got {type(resume).__name__}",
     )
     rate = _schedule(lr, steps)
-    if resume is None:
-        _afresh(model)
     task = _check_data(model, x, y, task, seed)
     if batch_size is not None:
         StratifiedBatches(task, batch_size)
@@ -178,6 +176,8 @@ def fit(
     found = None
     if coordinate:
         check_spread(model, x, y, task)
+    if resume is None:  # only now: what is refused leaves the model as it was
+        _afresh(model)
     if coordinate or obstacle(model, x) is None:
         make = partial(setting, model, x, y, task, model.temperature(max(steps - 1, 0)), seed)
         found = make(history.optimizer.get("coordinate", {}).get("lower"))

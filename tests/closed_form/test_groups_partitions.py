@@ -28,7 +28,8 @@ def dirichlet_multinomial(label: list[int], counts: Tensor) -> float:
 
 def restaurant(label: list[int], none: int) -> float:
     """log p(partition) of a Chinese restaurant with a table of concentration a for nobody's."""
-    total, seen, alone = 0.0, {}, 0
+    seen: dict[int, int] = {}
+    total, alone = 0.0, 0
     for t, one in enumerate(label):
         if one == none:
             share = CONCENTRATION + alone

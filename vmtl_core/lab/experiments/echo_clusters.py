@@ -55,7 +55,7 @@ def score(
         weights,
         task_sizes=train.task_sizes,
         expectation="sampled",
-        **({"sources": "own"} | options),
+        **({"sources": "own"} | dict(options)),
     )
     rows = (train.x, train.y, train.task)
     vmtl.fit(model, *rows, steps, 0.08, seed=seed, progress=False, method="adam", tolerance=None)
