@@ -33,7 +33,11 @@ def solution_12_1(
 def cases_12_1() -> list[tuple[Tensor, Tensor, float, float, float]]:
     return [
         (torch.randn(count), 0.1 + torch.rand(count), within, centre, between)
-        for count, within, centre, between in ((2, 0.3, 0.5, 1.2), (4, 0.1, -1.0, 0.7), (3, 0.8, 2.0, 3.0))
+        for count, within, centre, between in (
+            (2, 0.3, 0.5, 1.2),
+            (4, 0.1, -1.0, 0.7),
+            (3, 0.8, 2.0, 3.0),
+        )
     ]
 
 
@@ -72,9 +76,7 @@ def either_12_1(
     return torch.stack([mean, (each[:, 1] + (each[:, 0] - mean) ** 2).mean()])
 
 
-def sd_12_1(
-    means: Tensor, squares: Tensor, within: float, centre: float, between: float
-) -> Tensor:
+def sd_12_1(means: Tensor, squares: Tensor, within: float, centre: float, between: float) -> Tensor:
     mean, variance = solution_12_1(means, squares, within, centre, between)
     return torch.stack([mean, variance.sqrt()])
 

@@ -54,7 +54,9 @@ def evidence(bounds: Mapping[str, Tensor], truth: int) -> Figure:
         axis.plot(range(len(values)), values, color=colour, ls=dash, marker=mark, ms=5, label=name)
     axis.axvline(truth, color=GREY, lw=1, ls=":")
     best = max(float(values.max()) for values in bounds.values())
-    axis.set(xlabel="number of groups", ylabel="bound on the log evidence", ylim=(best - 70, best + 5))
+    axis.set(
+        xlabel="number of groups", ylabel="bound on the log evidence", ylim=(best - 70, best + 5)
+    )
     axis.set_xticks(range(len(next(iter(bounds.values())))))
     axis.legend(title="delta", loc="lower left", bbox_to_anchor=(1, 0))
     return figure
@@ -75,7 +77,7 @@ def helpers(maps: Mapping[str, Tensor]) -> Figure:
 
 
 def _squares(axis: Axes, values: Tensor) -> None:
-    axis.imshow(values, cmap="Blues", vmin=0, vmax=1)
+    axis.imshow(values.numpy(), cmap="Blues", vmin=0, vmax=1)
     tasks = len(values)
     ticks = list(range(0, tasks, 2))
     axis.set_xticks([*ticks, tasks], [*map(str, ticks), "nobody"])
@@ -155,7 +157,9 @@ def newcomer(
         for (name, values), colour, dash in zip(densities.items(), COLOURS, LINES, strict=False):
             axis.plot(grid, values[panel], color=colour, ls=dash, label=name)
         zeros = torch.zeros_like(centres[panel])
-        axis.plot(centres[panel], zeros, color=VERMILLION, marker="^", ms=7, ls="none", clip_on=False)
+        axis.plot(
+            centres[panel], zeros, color=VERMILLION, marker="^", ms=7, ls="none", clip_on=False
+        )
         axis.set(title=names[panel], xlabel="answer", ylim=(0, None))
     axes[0, 0].legend()
     label_panels(axes[0])
