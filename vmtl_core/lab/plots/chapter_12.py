@@ -37,10 +37,11 @@ def law(difference: Tensor, gaps: Mapping[str, Tensor], variances: Mapping[str, 
     axes[0, 0].plot(difference, difference, color=GREY, ls=":", lw=1)
     axes[0, 0].set(title="distance of the posterior means, in s")
     axes[0, 0].legend()
-    axes[0, 1].set(title="posterior variance, in s²", ylim=(0, None))
+    axes[0, 1].set(title="posterior variance, in s²", ylim=(0, 2.5))
     for level, text in ((1, "own data alone"), (0.5, "both data sets, counted once")):
         axes[0, 1].axhline(level, color=GREY, ls=":", lw=1)
-        axes[0, 1].text(difference[-1], level + 0.04, text, color=GREY, fontsize=8, ha="right")
+        right = {"color": GREY, "fontsize": 8, "ha": "right", "va": "top"}
+        axes[0, 1].text(float(difference[-1]), level - 0.02, text, **right)
     label_panels(axes[0])
     return figure
 
@@ -77,7 +78,7 @@ def helpers(maps: Mapping[str, Tensor]) -> Figure:
 
 
 def _squares(axis: Axes, values: Tensor) -> None:
-    axis.imshow(values.numpy(), cmap="Blues", vmin=0, vmax=1)
+    axis.imshow(values.sqrt().numpy(), cmap="Blues", vmin=0, vmax=1)
     tasks = len(values)
     ticks = list(range(0, tasks, 2))
     axis.set_xticks([*ticks, tasks], [*map(str, ticks), "nobody"])
@@ -134,7 +135,7 @@ def growth(data: MultiTaskData, shares: Sequence[float], values: Tensor) -> Figu
         label = data.groups[task] if first else None
         left.plot(data.x[order, 0], data.y[order], label=label, **look)
     left.set(xlabel=data.input_names[0], ylabel=data.target_name, title="data")
-    left.legend()
+    left.legend(ncols=3, loc="center", bbox_to_anchor=(0.5, 0.3), fontsize=8)
     _squares(right, values)
     right.set_title("who helps whom")
     label_panels(axes[0])
@@ -152,7 +153,7 @@ def newcomer(
         centres: true centres of the groups, (panels, C), drawn below.
         names: of the panels.
     """
-    figure, axes = canvas(1, len(names), (3.9, 2.8), sharey=True)
+    figure, axes = canvas(1, len(names), (3.9, 2.8))
     for panel, axis in enumerate(axes[0]):
         for (name, values), colour, dash in zip(densities.items(), COLOURS, LINES, strict=False):
             axis.plot(grid, values[panel], color=colour, ls=dash, label=name)
