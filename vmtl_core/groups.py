@@ -7,8 +7,9 @@ delta the transfer width,
     w_t ~ N(m_0, V_0) in none,
 
 so that every task is as spread as the population whatever the groups, (12.1). Memberships have
-Dirichlet weights: concentration a on being in none, a / C on each group, so many groups being left
-empty that it is a Chinese restaurant. Leading dimensions are points of the hyperparameters.
+Dirichlet weights: concentration a on being in none, a / C on each group; with ever more groups that is
+a Chinese restaurant, the search begins with one that is empty. Leading dimensions are points of the
+hyperparameters.
 
 References:
     Escobar and West, *Bayesian Density Estimation and Inference Using Mixtures*, 1995; Xue, Liao,
