@@ -5,6 +5,7 @@ must match, all of them.
 """
 
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -1179,6 +1180,11 @@ PRIORS: list[Row] = [
     ),
 ]
 
+FILES: list[Row] = [
+    ("no model to save", lambda: vmtl.save(5, "x.vmtl"), ["`model`", "MultiTaskELBO", "got int"]),  # type: ignore[arg-type]
+    ("another's file", lambda: vmtl.load(os.devnull), ["`path`", "`save` wrote", "another's"]),
+]
+
 ROWS = [
     *TASKS,
     *TABLES,
@@ -1190,6 +1196,7 @@ ROWS = [
     *FITTING,
     *PREDICTIVE,
     *PRIORS,
+    *FILES,
 ]
 
 
