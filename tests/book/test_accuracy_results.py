@@ -9,10 +9,20 @@ from vmtl_core.lab.experiments import accuracy, echo_schools
 from vmtl_core.lab.experiments.accuracy_methods import OURS
 
 SCORES = ("error", "log_score", "calibration")
-MISSED: dict[str, str] = {}
+MISSED: dict[str, str] = {
+    "rail choices": "mixed model, gpboost",
+    "gasoline": "Dirichlet-process mixture",
+    "contraception": "pooled",
+    "clusters, 30 tasks": "Dirichlet-process mixture",
+    "clusters, 100 tasks": "Dirichlet-process mixture",
+    "unrelated tasks": "single-task",
+    "one population": "Dirichlet-process mixture",
+}
 """Sets whose best rival the default does not reach, and that rival."""
-BEHIND_ALONE: set[str] = set()
+BEHIND_ALONE = {"unrelated tasks"}
 """Sets on which it does not reach learning alone."""
+LEAST = {"Dirichlet-process mixture": 4, "mixed model": 4, "boosted trees": 1}
+"""Seeds that slow methods have of every set at least."""
 # Nothing is drawn in these but the split: what the code gives is the row, but for rounding.
 SPOT_CHECKS = [
     ("schools", "hierarchical", 4),
@@ -47,20 +57,20 @@ def table() -> pd.DataFrame:
     return accuracy.results()
 
 
-def test_every_split_is_there_once(table: pd.DataFrame) -> None:
-    found = table[["set", "method", "seed"]].itertuples(index=False, name=None)
-    wanted = [
-        (name, method, seed)
-        for name in accuracy.SETS
-        for method in accuracy.methods(name)
-        for seed in range(accuracy.seeds(name, method))
-    ] + [
-        (name, method, seed)
-        for name in accuracy.SETS
-        for method in extras.EXTRAS
-        for seed in range(extras.seeds(name, method))
-    ]
-    assert sorted(found) == sorted(wanted)
+def test_seeds_are_there_once_and_in_order(table: pd.DataFrame) -> None:
+    """What is stored are first seeds, none left out: at most what the benchmark asks for.
+
+    The slow methods have fewer than ten; `benchmarks/accuracy.py` goes on where it stopped.
+    """
+    found = table.groupby(["set", "method"])["seed"].apply(sorted)
+    for (name, method), stored in found.items():  # type: ignore[misc]
+        extra = method in extras.EXTRAS
+        most = extras.seeds(name, method) if extra else accuracy.seeds(name, method)
+        assert stored == list(range(len(stored))), (name, method)
+        assert len(stored) <= most, (name, method)
+        assert len(stored) >= min(most, LEAST.get(method, 10)), (name, method)
+    wanted = {(name, method) for name in accuracy.SETS for method in accuracy.methods(name)}
+    assert wanted <= set(found.index)
     assert table.notna().all(axis=None)
 
 
@@ -68,7 +78,8 @@ def test_every_method_tells_its_packages(table: pd.DataFrame) -> None:
     versions = accuracy.versions()
     assert set(versions["method"]) == set(table["method"])
     assert versions["packages"].str.contains(r"torch \d").all()
-    assert versions.set_index("method").loc["full Bayes, NUTS", "packages"].count("numpyro") == 1
+    gpboost = versions.set_index("method").loc["mixed model, gpboost", "packages"]
+    assert gpboost.count("gpboost") == 1
 
 
 def reaches(table: pd.DataFrame, name: str, rival: str) -> bool:
