@@ -400,7 +400,7 @@ def files(folder: Path, chance: random.Random) -> str:
     assert result(model, history) == before
     calls = _unsafe_calls()
     assert not calls, calls
-    return f"{hostile} hostile and 20 truncated files refused, no code run; the core calls no unpickler"
+    return f"{hostile} hostile and 20 truncated files refused, no code run; the core calls no unpickler of code"
 
 
 def _unsafe_calls() -> list[str]:
@@ -414,6 +414,8 @@ def _unsafe_calls() -> list[str]:
             elif isinstance(node, ast.Call):
                 called = ast.unparse(node.func)
                 bad = {called} & {"eval", "exec", "torch.load", "yaml.load", "pd.read_pickle"}
+                if any(ast.unparse(k) == "weights_only=True" for k in node.keywords):
+                    bad -= {"torch.load"}
             else:
                 continue
             found += [f"{path.name}:{node.lineno} {one}" for one in bad]
