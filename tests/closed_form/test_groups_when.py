@@ -105,7 +105,7 @@ def test_groups_say_why_they_cannot_be(name: str) -> None:
         {"likelihood": [vmtl.LinearGaussian()] * 3 + [vmtl.LinearPoisson()] * 3},
         {"temperature": vmtl.exponential_decay(1.0, 0.1, steps=20)},
     ],
-    ids=str,
+    ids=["as it is", "convex", "50 weights", "noise a task", "known noise", "two kinds", "cooled"],
 )
 def test_auto_takes_groups_elsewhere(options: dict[str, Any]) -> None:
     model = build(**options)
