@@ -1,12 +1,12 @@
 """Rivals of the accuracy table whose packages are extras, `pip install "vmtl-core[bench]"`."""
 
-import importlib.metadata
 from collections.abc import Callable
 from typing import NamedTuple
 
 from torch.distributions import Distribution
 
 from benchmarks import rivals
+from benchmarks.packages import found, versions
 from vmtl_core.lab.datasets import MultiTaskData
 from vmtl_core.lab.experiments import accuracy
 from vmtl_core.lab.experiments import accuracy_sets as sets
@@ -62,14 +62,14 @@ def seeds(name: str, method: str) -> int:
 
 def version(method: str) -> str:
     """The packages that a method stands on, with their versions."""
-    known = EXTRAS[method].packages if method in EXTRAS else PACKAGES.get(method, ())
-    packages = ("vmtl-core", "torch", *known)
-    return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
+    return versions(_packages(method))
 
 
 def installed(method: str) -> bool:
     """Whether all packages that a method needs are there."""
-    try:
-        return bool(version(method))
-    except importlib.metadata.PackageNotFoundError:
-        return False
+    return found(_packages(method))
+
+
+def _packages(method: str) -> tuple[str, ...]:
+    known = EXTRAS[method].packages if method in EXTRAS else PACKAGES.get(method, ())
+    return ("vmtl-core", "torch", *known)

@@ -1,7 +1,6 @@
 """The methods of `benchmarks/fit.py`, and a row of its table for one method on one split."""
 
 import importlib
-import importlib.metadata
 import resource
 import sys
 import time
@@ -16,6 +15,7 @@ from torch.distributions import Bernoulli, Independent, Normal
 import vmtl_core as vmtl
 from benchmarks import rivals
 from benchmarks.fit_sets import ALL_CHEM, ALONE, GENERATED, SCALING, SETS, TABLES, TEXTBOOK
+from benchmarks.packages import found, versions
 from benchmarks.rivals import Fit
 from vmtl_core.lab.baselines import hierarchical_gaussian
 from vmtl_core.lab.baselines.mixed_logit import mixed_logit
@@ -116,16 +116,12 @@ METHODS: dict[str, Method] = {
 
 def version(method: str) -> str:
     """The packages that a method stands on, with their versions."""
-    packages = METHODS[method].packages
-    return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
+    return versions(METHODS[method].packages)
 
 
 def installed(method: str) -> bool:
     """Whether all packages that a method needs are there."""
-    try:
-        return bool(version(method))
-    except importlib.metadata.PackageNotFoundError:
-        return False
+    return found(METHODS[method].packages)
 
 
 def peak_memory() -> float:

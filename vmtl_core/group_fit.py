@@ -30,6 +30,7 @@ class Grouped(Ascent):
     """What the evidence likes, best first."""
     sites: Site | None
     """Of the tasks that aren't Gaussian, which the candidates' evidence is of."""
+    _parts: Components | None = None
 
     @classmethod
     def unpacked(cls, problem: Problem, own: Own, state: State, packed: dict[str, Any]) -> Grouped:
@@ -58,7 +59,15 @@ class Grouped(Ascent):
         return made
 
     def parts(self) -> Components:
-        """Those of task 0, the population last, then those of task 1 and so on, (T (C + 1), ...)."""
+        """Those of task 0, the population last, then those of task 1 and so on, (T (C + 1), ...).
+
+        Nothing that they are made of moves in a fit, so they are made once.
+        """
+        if self._parts is None:
+            self._parts = self._made()
+        return self._parts
+
+    def _made(self) -> Components:
         own, width = self.own, self.problem.transfer.log_width
         assert width is not None
         population = self.population

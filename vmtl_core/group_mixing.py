@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vmtl_core.groups import MOST_GROUPS, pseudo_counts
+from vmtl_core.groups import MOST_GROUPS, nobody, pseudo_counts
 from vmtl_core.likelihoods import BOUNDS, ours
 from vmtl_core.mixing import GumbelSoftmaxMixing
 from vmtl_core.posteriors import GaussianWeights
@@ -32,9 +32,7 @@ class GroupMixing(GumbelSoftmaxMixing):
 
     def __init__(self, tasks: int):
         super().__init__(tasks, base=True, neighbours=0)
-        groups = min(tasks, MOST_GROUPS)
-        member = torch.zeros(tasks, groups + 1)
-        member[:, -1] = 1.0
+        member = nobody(tasks, min(tasks, MOST_GROUPS))
         self.register_buffer("member", member)
         del self.index, self.start, self.excluded
         self.register_buffer("index", None)
@@ -54,9 +52,8 @@ class GroupMixing(GumbelSoftmaxMixing):
 
     def empty(self) -> None:
         """Nobody is in a group, as before the first fit."""
-        nobody = torch.zeros_like(self.member)
-        nobody[:, -1] = 1.0
-        self.seat(nobody)
+        tasks, columns = self.member.shape
+        self.seat(nobody(tasks, columns - 1))
 
     def columns(self) -> None:
         """Every row has components of its own, in order."""

@@ -22,7 +22,7 @@ from vmtl_core.groups import (
     pseudo_counts,
 )
 from vmtl_core.hyperposterior import POOR, Directions, Hyperdraws, resample, sizes
-from vmtl_core.importance import sample
+from vmtl_core.importance import in_proportion, sample
 from vmtl_core.population import Expansion, Own
 from vmtl_core.sites import Table
 from vmtl_core.units import triangular
@@ -83,7 +83,8 @@ def average_groups(table: Table, own: Own, found: list[Candidate], seed: int) ->
     generator = Generator().manual_seed(seed + 7)
     parts: list[Points] = []
     labels = []
-    for one, draws, count in zip(found, drawn, shares(chances, total), strict=True):
+    counts = in_proportion(chances, total).tolist()
+    for one, draws, count in zip(found, drawn, counts, strict=True):
         if not count:
             continue
         groups = one.member.shape[1] - 1
@@ -111,15 +112,6 @@ def average_groups(table: Table, own: Own, found: list[Candidate], seed: int) ->
     return GroupAverage(
         points, torch.cat(labels), pooled, widths if some else None, weights, chances
     )
-
-
-def shares(chances: Tensor, total: int) -> list[int]:
-    """How many of `total` points each candidate gets, in proportion to its probability."""
-    wanted = chances / chances.sum() * total
-    counts = wanted.floor().long()
-    rest = (wanted - counts).argsort(descending=True, stable=True)[: total - int(counts.sum())]
-    counts[rest] += 1
-    return counts.tolist()
 
 
 def draw_hyper(table: Table, own: Own, found: list[Candidate], seed: int) -> list[Drawn]:

@@ -20,6 +20,7 @@ from vmtl_core.groups import (
     log_width_hyperprior,
     memberships,
     message,
+    nobody,
 )
 from vmtl_core.population import Own
 from vmtl_core.quasi_newton import maximise
@@ -74,8 +75,7 @@ def candidates(table: Table, own: Own) -> list[Candidate]:
     population, tasks = own.population, table.tasks
     width = torch.full_like(population.log_sd, START_WIDTH).log()
     start = Hyper(own.noise.start(), population.log_sd, width)
-    alone = torch.zeros(tasks, 2).to(population.log_sd)
-    alone[:, -1] = 1.0
+    alone = nobody(tasks, 1).to(population.log_sd)
     found = [_climb(table, own, start, alone, -torch.inf)]
     best, idle = found[0].bound, 0
     members, likely = _promising(table, own, start)

@@ -162,6 +162,13 @@ def gather(site: Site, hyper: Hyper, member: Tensor) -> Gathered:
     )
 
 
+def nobody(tasks: int, groups: int) -> Tensor:
+    """Memberships of tasks that are all in none, (T, C + 1)."""
+    member = torch.zeros(tasks, groups + 1)
+    member[:, -1] = 1.0
+    return member
+
+
 def pseudo_counts(member: Tensor, concentration: float = CONCENTRATION) -> Tensor:
     """Of the Dirichlet: a / C for each group, a for none, (C + 1,)."""
     groups = member.shape[-1] - 1

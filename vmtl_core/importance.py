@@ -110,3 +110,12 @@ def student(centre: Tensor, root: Tensor, count: int, seed: int) -> tuple[Tensor
     constant = math.lgamma((FREEDOM + size) / 2) - math.lgamma(FREEDOM / 2)
     constant -= size / 2 * math.log(FREEDOM * math.pi)
     return centre + move @ root.mT, log_density + constant - torch.linalg.slogdet(root)[1]
+
+
+def in_proportion(weights: Tensor, total: int) -> Tensor:
+    """Integers of sum `total`, as near to `weights * total` as can be; no chance involved."""
+    share = torch.tensor(weights.tolist(), dtype=torch.float64) * total
+    counts = share.floor().long()
+    rest = (share - counts).argsort(descending=True, stable=True)[: total - int(counts.sum())]
+    counts[rest] += 1
+    return counts

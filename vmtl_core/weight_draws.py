@@ -10,6 +10,7 @@ from torch.distributions import Distribution
 from vmtl_core.bundle import rsample
 from vmtl_core.distributions import correlated, full_gaussian
 from vmtl_core.elbo import MultiTaskELBO
+from vmtl_core.importance import in_proportion
 from vmtl_core.points import PosteriorPoints
 
 GOLDEN = (math.sqrt(5) - 1) / 2
@@ -142,15 +143,6 @@ def _unseen_laws(model: MultiTaskELBO) -> list[Distribution]:
 def _side_by_side(laws: list[Distribution], counts: Tensor, name: str) -> Tensor:
     pairs = zip(laws, counts.tolist(), strict=True)
     return torch.cat([rsample(law, count, name) for law, count in pairs if count])
-
-
-def in_proportion(weights: Tensor, total: int) -> Tensor:
-    """Integers of sum `total`, as near to `weights * total` as can be; no chance involved."""
-    share = torch.tensor(weights.tolist(), dtype=torch.float64) * total
-    counts = share.floor().long()
-    rest = (share - counts).argsort(descending=True, stable=True)[: total - int(counts.sum())]
-    counts[rest] += 1
-    return counts
 
 
 def event_of(w: Tensor, event_shape: Size) -> Tensor:

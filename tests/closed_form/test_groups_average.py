@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from tests.closed_form.groups_by_hand import hard
 from tests.closed_form.models import build
-from vmtl_core import closed_form, group_points, groups, hyperposterior
+from vmtl_core import closed_form, group_points, groups, hyperposterior, importance
 from vmtl_core.group_points import GroupAverage, average_groups
 from vmtl_core.group_search import Candidate, candidates
 from vmtl_core.groups import Hyper
@@ -46,7 +46,7 @@ def test_shares_of_the_points(chances: list[float], total: int) -> None:
     """In proportion, less than one off, none negative, together all."""
     given_chances = torch.tensor(chances) + 1e-9
     wanted = given_chances / given_chances.sum()
-    found = group_points.shares(wanted, total)
+    found = importance.in_proportion(wanted, total).tolist()
     assert sum(found) == total
     assert min(found) >= 0
     assert all(abs(count - total * float(one)) < 1 for count, one in zip(found, wanted))

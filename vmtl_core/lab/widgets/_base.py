@@ -96,6 +96,16 @@ def whole(name: str, value: Any, low: int, high: int) -> int:
     return int(value)
 
 
+def between(name: str, given: Any, low: float, high: float) -> float:
+    """`given` as a float in [low, high]."""
+    value = plain(given)
+    require(
+        isinstance(value, float) and low <= value <= high,
+        f"`{name}` must be a number in {low:g}...{high:g}; got {given!r}",
+    )
+    return float(value)
+
+
 class Numbers(traitlets.TraitType[Any, Any]):
     """A row, or rows, of numbers as tuples; takes tensors, arrays and lists; JSON can hold them."""
 

@@ -13,7 +13,7 @@ from vmtl_core.lab.experiments.echo import (
     own_posterior,
     previous_posterior,
 )
-from vmtl_core.lab.widgets._base import Widget, bundle, plain, require, stylesheet, whole
+from vmtl_core.lab.widgets._base import Widget, between, bundle, require, stylesheet, whole
 from vmtl_core.lab.widgets._echo_figure import Panel, draw
 
 QUESTION = (
@@ -71,13 +71,8 @@ class EchoChamberExplorer(Widget):
 
     @traitlets.validate("difference", "noise", "width")
     def _check_number(self, proposal: Any) -> float:
-        name, given = proposal["trait"].name, proposal["value"]
-        (low, high), value = RANGES[name], plain(given)
-        require(
-            isinstance(value, float) and low <= value <= high,
-            f"`{name}` must be a number in {low:g}...{high:g}; got {given!r}",
-        )
-        return float(value)
+        name = proposal["trait"].name
+        return between(name, proposal["value"], *RANGES[name])
 
     @traitlets.validate("count", "rounds")
     def _check_whole(self, proposal: Any) -> int:

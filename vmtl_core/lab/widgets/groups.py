@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from vmtl_core.lab.widgets._base import (
     Numbers,
     Widget,
+    between,
     bundle,
     is_row,
     plain,
@@ -107,13 +108,8 @@ class GroupsExplorer(Widget):
 
     @traitlets.validate("width", "concentration", "noise")
     def _check_number(self, proposal: Any) -> float:
-        name, given = proposal["trait"].name, proposal["value"]
-        (low, high), value = RANGES[name], plain(given)
-        require(
-            isinstance(value, float) and low <= value <= high,
-            f"`{name}` must be a number in {low:g}...{high:g}; got {given!r}",
-        )
-        return float(value)
+        name = proposal["trait"].name
+        return between(name, proposal["value"], *RANGES[name])
 
     @traitlets.validate("rows", "place", "seed")
     def _check_whole(self, proposal: Any) -> int:

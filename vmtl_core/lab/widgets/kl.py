@@ -13,6 +13,7 @@ from vmtl_core import divergences
 from vmtl_core.lab.widgets._base import (
     Numbers,
     Widget,
+    between,
     bundle,
     is_row,
     plain,
@@ -99,14 +100,8 @@ class KLExplorer(Widget):
 
     @traitlets.validate("mean", "sd")
     def _check_q(self, proposal: Any) -> float:
-        name, given = proposal["trait"].name, proposal["value"]
-        low, high = MEANS if name == "mean" else SDS
-        value = plain(given)
-        require(
-            isinstance(value, float) and low <= value <= high,
-            f"`{name}` must be a number in {low:g}...{high:g}; got {given!r}",
-        )
-        return float(value)
+        name = proposal["trait"].name
+        return between(name, proposal["value"], *(MEANS if name == "mean" else SDS))
 
     @traitlets.validate("means", "sds")
     def _check_sources(self, proposal: Any) -> tuple[float, ...]:

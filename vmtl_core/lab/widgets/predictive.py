@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torch.distributions import MultivariateNormal, Normal
 
-from vmtl_core.lab.widgets._base import Widget, bundle, plain, require, stylesheet, whole
+from vmtl_core.lab.widgets._base import Widget, between, bundle, stylesheet, whole
 from vmtl_core.lab.widgets._noise import normal
 from vmtl_core.lab.widgets._predictive_figure import GRID, Panel, draw
 from vmtl_core.predictive import PredictiveMixture, Uncertainty, decompose_uncertainty
@@ -81,13 +81,8 @@ class PredictiveExplorer(Widget):
 
     @traitlets.validate("width", "noise", "x")
     def _check_number(self, proposal: Any) -> float:
-        name, given = proposal["trait"].name, proposal["value"]
-        (low, high), value = LIMITS[name], plain(given)
-        require(
-            isinstance(value, float) and low <= value <= high,
-            f"`{name}` must be a number in {low:g}...{high:g}; got {given!r}",
-        )
-        return float(value)
+        name = proposal["trait"].name
+        return between(name, proposal["value"], *LIMITS[name])
 
     @traitlets.validate("points")
     def _check_points(self, proposal: Any) -> int:
