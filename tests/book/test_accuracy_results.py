@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from benchmarks import accuracy_extras as extras
+from tests.conftest import ROOT
 from vmtl_core.lab.experiments import accuracy, echo_schools
 from vmtl_core.lab.experiments.accuracy_methods import OURS
-from vmtl_core.lab.experiments.accuracy_sets import GENERATED, IMAGES, NEW_GENERATED
+from vmtl_core.lab.experiments.accuracy_sets import GENERATED, IMAGES, NEW_GENERATED, NEW_TABLES
 
 SCORES = ("error", "log_score", "calibration")
 MISSED: dict[str, str] = {
@@ -122,6 +123,27 @@ def test_default_is_ahead_of_learning_alone_on_clusters(table: pd.DataFrame, nam
     inside = table[table["set"] == name].groupby("method")["calibration"].mean()
     assert 0.84 < inside["VMTL, default"] < 0.9
     assert inside["hierarchical"] < 0.82
+
+
+def test_the_readme_counts_as_the_table_does(table: pd.DataFrame) -> None:
+    """On how many sets the default reaches the best rival, in all and on the new tables."""
+    text = " ".join((ROOT / "README.md").read_text("utf-8").split())
+    best = accuracy.best_rivals(table, without=OURS)
+    assert f"0.003 nats on {best['reached'].sum()}." in text
+    new = best[best["set"].isin(NEW_TABLES)]
+    words = {6: "six", 8: "eight"}
+    assert f"on {words[len(new)]} tables that no constant was chosen on" in text
+    assert f"it reaches the best on {words[new['reached'].sum()]}" in text
+    ahead = max(
+        accuracy.difference(table, name, "VMTL, default", "Dirichlet-process mixture").mean
+        for name in GENERATED
+        if "Dirichlet-process mixture" in accuracy.methods(name)
+    )
+    assert "or ahead, by up to 0.06 nats" in text
+    assert ahead == pytest.approx(0.06, abs=0.005)
+    lone = accuracy.difference(table, "unrelated tasks", "single-task", "VMTL, default").mean
+    assert "learning alone is better by 0.05" in text
+    assert lone == pytest.approx(0.05, abs=0.005)
 
 
 def check_row(
