@@ -528,6 +528,17 @@ def entropy_of_the_mean_twice(self: PredictiveMixture) -> Uncertainty:
     return Uncertainty(total, total, torch.zeros_like(total))
 
 
+def z_with_w(self: PredictiveMixture) -> Uncertainty:
+    """Latents in theta: their spread called epistemic."""
+    if self.is_discrete:
+        pooled: Any = type(self.components)
+        total = pooled(probs=self.probs).entropy()
+        aleatoric = self._average(self.components.entropy())
+    else:
+        total, aleatoric = self.variance, self._average(self.components.variance)
+    return Uncertainty(total, aleatoric, (total - aleatoric).clamp_min(0))
+
+
 def sample_of_one_component(self: PredictiveMixture, sample_shape=torch.Size()) -> Tensor:
     """One pair (l, m) for all draws and rows."""
     first = map_parameters(self.components, lambda t: t[0, 0])
@@ -1146,6 +1157,14 @@ MUTANTS = [
         (test_predictive.test_entropy_is_decomposed, {"name": "Bernoulli"}),
         (test_predictive.test_entropy_is_decomposed, {"name": "Categorical"}),
         test_predictive.test_no_disagreement_no_epistemic_uncertainty,
+    ),
+    mutant(
+        "what z leaves open called epistemic",
+        {"vmtl_core.predictive:PredictiveMixture.uncertainty": z_with_w},
+        (test_predictive.test_variance_is_decomposed, {"name": "Normal"}),
+        (test_predictive.test_entropy_is_decomposed, {"name": "Categorical"}),
+        (test_predictive.test_what_latents_leave_open_is_aleatoric, {"weighted": False}),
+        test_predictive.test_rows_take_the_epistemic_part_to_zero,
     ),
     mutant(
         "one pair of samples for all draws",

@@ -73,7 +73,7 @@ class GaussianPredictive(PredictiveMixture):
 def bernoulli_predictive(
     mean: Tensor, spread: Tensor, log_weights: Tensor, sampler: Sampler | None = None
 ) -> PredictiveMixture:
-    """Predictive of `LinearBernoulli` by quadrature: a mixture over (nodes, K points).
+    """Predictive of `LinearBernoulli` by quadrature: a mixture over nodes x K points, all of w.
 
     Args:
         mean, spread: of z^T w, (K, N).
@@ -81,10 +81,9 @@ def bernoulli_predictive(
         sampler: joint draws.
     """
     nodes, log_nodes = normal_nodes(spread)
-    logits = mean + spread * nodes[:, None, None]
-    return PredictiveMixture(
-        Bernoulli(logits=logits, validate_args=False), log_nodes[:, None] + log_weights, sampler
-    )
+    logits = (mean + spread * nodes[:, None, None]).flatten(0, 1)[None]
+    log_both = (log_nodes[:, None] + log_weights).flatten()[None]
+    return PredictiveMixture(Bernoulli(logits=logits, validate_args=False), log_both, sampler)
 
 
 class PoissonPredictive(Predictive):

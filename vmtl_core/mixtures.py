@@ -23,7 +23,8 @@ from vmtl_core.distributions import example
 class PredictiveMixture(Predictive):
     """Mixture over the first two batch dimensions, (L, M), of a likelihood's Distribution.
 
-    Equation (6.2), with log_prob by logsumexp.
+    Equation (6.2), with log_prob by logsumexp. The first dimension is of a row's latents z, the second
+    of what all rows of a task share, its w (and the hyperparameters): (6.3) and (6.4) tell them apart.
 
     Args:
         components: batch shape (L, M, N).
@@ -108,6 +109,19 @@ class PredictiveMixture(Predictive):
         means = self._moment("mean")
         return self._average((means - self._average(means)).square())
 
+    def _given_w(self, each: Tensor) -> Tensor:
+        """Averaged over z alone: (L, M, ...) to (M, ...)."""
+        if self.log_weights is None:
+            return each.mean(0)
+        share = self.log_weights.softmax(0).nan_to_num().to(each.dtype)  # no weight at all: 0
+        return (share.view(share.shape + (1,) * (each.ndim - 2)) * each).sum(0)
+
+    def _over_w(self, each: Tensor) -> Tensor:
+        """Averaged over w: (M, ...) to (...)."""
+        if self.log_weights is None:
+            return each.mean(0)
+        return torch.tensordot(self.log_weights.logsumexp(0).exp().to(each.dtype), each, 1)
+
     def _average(self, each: Tensor) -> Tensor:
         """Over the components: (L, M, ...) to (...)."""
         if self.log_weights is None:
@@ -190,11 +204,25 @@ class PredictiveMixture(Predictive):
         return by_bisection(self.cdf, level, bracket, self.components)
 
     def uncertainty(self) -> Uncertainty:
-        """See `decompose_uncertainty`."""
+        """See `decompose_uncertainty`; what z leaves open at a given w is aleatoric."""
         if self.is_discrete:
-            family: Any = type(self.components)
-            pooled = family(probs=self.probs.clamp(0, 1), validate_args=False)
-            total, aleatoric = pooled.entropy(), self._average(self.components.entropy())
-        else:
-            total, aleatoric = self.variance, self._average(self._moment("variance"))
-        return Uncertainty(total, aleatoric, (total - aleatoric).clamp_min(0))
+            total = self._entropy(self.probs)
+            aleatoric = self._over_w(self._entropy_given_w())
+            return Uncertainty(total, aleatoric, (total - aleatoric).clamp_min(0))
+        means = self._moment("mean")
+        given_w = self._given_w(means)
+        within = self._moment("variance") + (means - given_w).square()
+        aleatoric = self._average(within)
+        epistemic = self._over_w((given_w - self._over_w(given_w)).square())
+        return Uncertainty(aleatoric + epistemic, aleatoric, epistemic)
+
+    def _entropy_given_w(self) -> Tensor:
+        """Of the label, averaged over z, (M, N); of the logits themselves where there is one z."""
+        if self.components.batch_shape[0] == 1:
+            return self.components.entropy()[0]
+        return self._entropy(self._given_w(self.components.probs))  # type: ignore[attr-defined]
+
+    def _entropy(self, probs: Tensor) -> Tensor:
+        family: Any = type(self.components)
+        entropy: Tensor = family(probs=probs.clamp(0, 1), validate_args=False).entropy()
+        return entropy

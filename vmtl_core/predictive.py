@@ -123,10 +123,12 @@ def decompose_uncertainty(predictive: Predictive) -> Uncertainty:
     r"""Total, aleatoric and epistemic uncertainty of each row; the first is the sum of the others.
 
     For numbers, by the law of total variance, equation (6.3):
-    $\mathrm{Var}[y] = \mathbb{E}[\mathrm{Var}(y|z,w)] + \mathrm{Var}[\mathbb{E}(y|z,w)]$.
+    $\mathrm{Var}[y] = \mathbb{E}_w[\mathrm{Var}(y|w)] + \mathrm{Var}_w[\mathbb{E}(y|w)]$.
     For labels, entropies in nats, equation (6.4):
-    $H[\mathbb{E}\,p] = \mathbb{E}\,H[p] + I(y; z, w)$.
-    Where the hyperparameters are averaged over, what they leave open is epistemic too.
+    $H[\mathbb{E}\,p] = \mathbb{E}_w\,H[\mathbb{E}_z\,p] + I(y; w)$.
+    A row's z is drawn anew for every row, so that no number of rows makes it known: its spread is
+    aleatoric. Where the hyperparameters are averaged over, what they leave open is epistemic, as
+    what w leaves open is. With L draws of z, 1/L of the interaction of z and w counts as epistemic.
 
     Args:
         predictive: what `predictive` returns.

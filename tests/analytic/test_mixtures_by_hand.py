@@ -84,16 +84,16 @@ def test_variance_of_counts_by_their_masses() -> None:
 
 def test_classes_weighted() -> None:
     """(6.4) probabilities and entropies are averages with the weights given."""
-    logits = torch.randn(2, 1, 5, 3)
-    p = vmtl.PredictiveMixture(Categorical(logits=logits), torch.tensor([[0.2], [0.8]]).log())
+    logits = torch.randn(1, 2, 5, 3)
+    p = vmtl.PredictiveMixture(Categorical(logits=logits), torch.tensor([[0.2, 0.8]]).log())
     probs = logits.softmax(-1)
-    mean = 0.2 * probs[0, 0] + 0.8 * probs[1, 0]
+    mean = 0.2 * probs[0, 0] + 0.8 * probs[0, 1]
     torch.testing.assert_close(p.probs, mean)
     torch.testing.assert_close(p.mean, mean)
     torch.testing.assert_close(p.variance, mean - mean.square())
     u = p.uncertainty()
     entropy = -(probs * probs.log()).sum(-1)
-    torch.testing.assert_close(u.aleatoric, 0.2 * entropy[0, 0] + 0.8 * entropy[1, 0])
+    torch.testing.assert_close(u.aleatoric, 0.2 * entropy[0, 0] + 0.8 * entropy[0, 1])
     torch.testing.assert_close(u.total, -(mean * mean.log()).sum(-1))
     for method in (p.cdf, p.icdf):
         with pytest.raises(ValueError, match="no order"):

@@ -15,6 +15,13 @@ from tests.stats import assert_frequencies, assert_mean, line
 L, M, ROWS = 3, 5, 4
 
 
+class WideLatents(nn.Module):
+    """q(z|x, D_t) = N(x, .8^2) of three tasks, whatever the number of rows."""
+
+    def forward(self, x: Tensor) -> Independent:
+        return Independent(Normal(x.expand(3, *x.shape), 0.8), 1)
+
+
 def mixtures() -> dict[str, Any]:
     draw = torch.Generator().manual_seed(0)
 
@@ -141,23 +148,24 @@ def test_frequencies_of_labels(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["Normal", "Independent"])
 def test_variance_is_decomposed(name: str) -> None:
-    """(6.3) aleatoric = mean variance, epistemic = variance of means; they add up."""
+    """(6.3) epistemic = variance of the means given w; the spread over z is aleatoric; they add up."""
     p = mixtures()[name]
     u = vmtl.decompose_uncertainty(p)
-    means = p.components.mean.flatten(0, 1)
-    epistemic = (means - means.mean(0)).square().mean(0)
-    torch.testing.assert_close(u.aleatoric, p.components.stddev.square().flatten(0, 1).mean(0))
-    torch.testing.assert_close(u.epistemic, epistemic)
+    means, variances = p.components.mean, p.components.stddev.square()
+    given_w = torch.stack([means[:, m].mean(0) for m in range(M)])
+    of_z = torch.stack([means[:, m].var(0, correction=0) for m in range(M)])
+    torch.testing.assert_close(u.aleatoric, variances.mean((0, 1)) + of_z.mean(0))
+    torch.testing.assert_close(u.epistemic, given_w.var(0, correction=0))
     torch.testing.assert_close(u.total, u.aleatoric + u.epistemic)
     torch.testing.assert_close(u.total, p.variance)
 
 
 @pytest.mark.parametrize("name", ["Bernoulli", "Categorical"])
 def test_entropy_is_decomposed(name: str) -> None:
-    """(6.4) total = H of the mean, aleatoric = mean of H, epistemic = mutual information."""
+    """(6.4) total = H of the mean, aleatoric = mean over w of H, epistemic = information of w."""
     p = mixtures()[name]
     u = vmtl.decompose_uncertainty(p)
-    probs = p.components.probs.flatten(0, 1)
+    probs = p.components.probs.mean(0)  # over z, given w
     if name == "Bernoulli":
         probs = torch.stack([1 - probs, probs], -1)
 
@@ -175,12 +183,70 @@ def test_no_disagreement_no_epistemic_uncertainty() -> None:
     """(6.3), (6.4) equal components: all uncertainty is aleatoric; certain labels: none at all."""
     same = vmtl.PredictiveMixture(Normal(torch.ones(2, 3, 1), 0.7))
     torch.testing.assert_close(vmtl.decompose_uncertainty(same).epistemic, torch.zeros(1))
-    coin = vmtl.PredictiveMixture(Bernoulli(probs=torch.tensor([0.0, 1.0])[:, None, None]))
+    coin = vmtl.PredictiveMixture(Bernoulli(probs=torch.tensor([[0.0, 1.0]])[:, :, None]))
     u = vmtl.decompose_uncertainty(coin)
     torch.testing.assert_close(u.total, torch.tensor([math.log(2)]))
     torch.testing.assert_close(u.aleatoric, torch.zeros(1), atol=1e-12, rtol=0)
     sure = vmtl.PredictiveMixture(Bernoulli(logits=torch.full((2, 2, 1), 200.0)))
     assert vmtl.decompose_uncertainty(sure).total.item() == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_what_latents_leave_open_is_aleatoric(weighted: bool) -> None:
+    """(6.3), (6.4) components that differ in z alone: nothing is epistemic, and labels are open."""
+    log = torch.tensor([0.2, 0.3, 0.5]).log()[:, None] if weighted else None
+    share = torch.full((3,), 1 / 3) if log is None else log.exp().squeeze(-1)
+    loc = torch.tensor([-1.0, 0.5, 2.0]).view(3, 1, 1)
+    u = vmtl.decompose_uncertainty(vmtl.PredictiveMixture(Normal(loc, 0.5), log))
+    spread = share @ (loc.flatten() - share @ loc.flatten()).square()
+    torch.testing.assert_close(u.aleatoric, (0.25 + spread)[None])
+    torch.testing.assert_close(u.epistemic, torch.zeros(1))
+    labels = vmtl.PredictiveMixture(Bernoulli(logits=loc), log)
+    u = vmtl.decompose_uncertainty(labels)
+    pooled = Bernoulli(probs=share @ loc.flatten().sigmoid()).entropy()
+    torch.testing.assert_close(u.aleatoric, pooled[None])
+    torch.testing.assert_close(u.epistemic, torch.zeros(1), atol=1e-12, rtol=0)
+
+
+def test_unequal_weights_of_latents_and_of_weights() -> None:
+    """(6.3) weights of a whole grid: z averaged inside each w by its conditional weights."""
+    log = torch.tensor([[0.1, 0.3, 0.0], [0.2, 0.4, 0.0]]).log()  # the last w has no weight at all
+    loc = torch.tensor([[0.0, 1.0, 7.0], [3.0, -2.0, 9.0]])[..., None]
+    p = vmtl.PredictiveMixture(Normal(loc, 1.0), log)
+    u = vmtl.decompose_uncertainty(p)
+    of_w = torch.tensor([0.3, 0.7])
+    given = torch.tensor([2.0, -5 / 7])
+    torch.testing.assert_close(u.epistemic, (of_w @ (given - of_w @ given).square())[None])
+    torch.testing.assert_close(u.total, p.variance)
+
+
+def test_rows_take_the_epistemic_part_to_zero() -> None:
+    """(6.3), (6.4) z of sd .8 stays as wide while w is known ever better: w's part falls, z's stays."""
+    found = []
+    for rows in (20, 2_000, 200_000):
+        weights = vmtl.GaussianWeights(3, (1,), initial_scale=rows**-0.5)
+        with torch.no_grad():
+            weights.loc.fill_(1.5)
+        parts: list[Tensor] = []
+        for likelihood in (vmtl.LinearGaussian(0.5), vmtl.LinearBernoulli()):
+            model = a_model(weights, likelihood=likelihood, latents=WideLatents())
+            p = vmtl.predictive(
+                model,
+                torch.ones(3, 1),
+                torch.tensor([0, 1, 2]),
+                weight_samples=200,
+                latent_samples=200,
+                generator=torch.Generator().manual_seed(0),
+            )
+            parts += vmtl.decompose_uncertainty(p)[1:]
+        found.append(torch.stack(parts))
+    aleatoric, epistemic = torch.stack(found)[:, ::2], torch.stack(found)[:, 1::2]
+    assert bool((epistemic[:-1] > 50 * epistemic[1:]).all())
+    assert epistemic[-1].max() < 1e-4
+    torch.testing.assert_close(
+        aleatoric[-1, 0], torch.full((3,), 0.25 + (0.8 * 1.5) ** 2), rtol=0.5, atol=0
+    )
+    torch.testing.assert_close(aleatoric[1], aleatoric[2], rtol=0.05, atol=0)
 
 
 @pytest.mark.parametrize("sources", ["own", "previous"])
