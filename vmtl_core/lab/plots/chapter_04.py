@@ -147,6 +147,37 @@ def minimisers(w: Tensor, mixture: Tensor, densities: Mapping[str, Tensor]) -> F
     return figure
 
 
+class Products(NamedTuple):
+    """Priors in force and the posteriors they lead to, by method, on a grid."""
+
+    title: str
+    w: Tensor
+    priors: Mapping[str, Tensor]
+    posteriors: Mapping[str, Tensor]
+
+
+def products(panels: Sequence[Products]) -> Figure:
+    """Mixture and products, above, and the posteriors under them, below; one column a receiver."""
+    use_style()
+    figure, axes = plt.subplots(
+        2, len(panels), figsize=(3.9 * len(panels), 4.8), sharex="col", layout="constrained"
+    )
+    names = {"exact": "mixture", "convex": "product, exponents a", "jensen": "product, exponents φ"}
+    for column, panel in zip(axes.T, panels, strict=True):
+        for axis, densities in zip(column, (panel.priors, panel.posteriors), strict=True):
+            axis.fill_between(panel.w, densities["exact"], color=SKY, alpha=0.5)
+            for method, density in densities.items():
+                colour, dash = STYLES[method]
+                axis.plot(panel.w, density, color=colour, ls=dash, label=names[method])
+        column[0].set_title(panel.title)
+        column[1].set_xlabel("w")
+    axes[0, 0].set_ylabel("prior")
+    axes[1, 0].set_ylabel("posterior")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    plt.close(figure)
+    return figure
+
+
 def gains(results: Mapping[str, Tensor], clip: float) -> Figure:
     """Gain over single-task learning for each method, shape (R,), with 95 % intervals."""
     use_style()
