@@ -6,6 +6,7 @@ Importing this package imports anywidget; `import vmtl_core` does not.
 from vmtl_core.lab.widgets._recording import SCHEDULES, record_replay, record_run
 from vmtl_core.lab.widgets._retrain import retrain, retrain_panel
 from vmtl_core.lab.widgets.echo import EchoChamberExplorer
+from vmtl_core.lab.widgets.evidence import EvidenceExplorer
 from vmtl_core.lab.widgets.groups import GroupsExplorer
 from vmtl_core.lab.widgets.kl import KLExplorer
 from vmtl_core.lab.widgets.predictive import PredictiveExplorer
@@ -15,6 +16,7 @@ from vmtl_core.lab.widgets.temperature import TemperatureExplorer
 __all__ = [
     "SCHEDULES",
     "EchoChamberExplorer",
+    "EvidenceExplorer",
     "GroupsExplorer",
     "KLExplorer",
     "PredictiveExplorer",
