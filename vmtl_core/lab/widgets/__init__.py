@@ -9,6 +9,7 @@ from vmtl_core.lab.widgets.echo import EchoChamberExplorer
 from vmtl_core.lab.widgets.evidence import EvidenceExplorer
 from vmtl_core.lab.widgets.groups import GroupsExplorer
 from vmtl_core.lab.widgets.kl import KLExplorer
+from vmtl_core.lab.widgets.mixture import MixtureExplorer
 from vmtl_core.lab.widgets.predictive import PredictiveExplorer
 from vmtl_core.lab.widgets.replay import TrainingReplay
 from vmtl_core.lab.widgets.temperature import TemperatureExplorer
@@ -19,6 +20,7 @@ __all__ = [
     "EvidenceExplorer",
     "GroupsExplorer",
     "KLExplorer",
+    "MixtureExplorer",
     "PredictiveExplorer",
     "TemperatureExplorer",
     "TrainingReplay",
