@@ -16,7 +16,17 @@ from vmtl_core.lab.widgets._groups_model import PLACES, arrange
 from vmtl_core.lab.widgets._noise import gumbel, normal, uniforms
 
 Call = Callable[..., Any]
-WIDGETS = ["evidence", "mixture", "echo", "kl", "predictive", "temperature", "replay", "groups"]
+WIDGETS = [
+    "evidence",
+    "mixture",
+    "latent",
+    "echo",
+    "kl",
+    "predictive",
+    "temperature",
+    "replay",
+    "groups",
+]
 CALL = """async ([module, name, given]) => {
   const out = (await import(`./${module}.js`))[name](...given);
   return JSON.parse(JSON.stringify(out, (_, v) => ArrayBuffer.isView(v) ? [...v] : v === -Infinity ? '-inf' : v));

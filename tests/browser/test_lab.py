@@ -22,6 +22,7 @@ from tests.browser.explorer_echo import ECHO
 from tests.browser.explorer_evidence import EVIDENCE
 from tests.browser.explorer_groups import GROUPS
 from tests.browser.explorer_kl import KL
+from tests.browser.explorer_latent import LATENT
 from tests.browser.explorer_mixture import MIXTURE
 from tests.browser.explorer_predictive import PREDICTIVE
 from tests.browser.explorer_replay import REPLAY
@@ -31,25 +32,35 @@ from tests.browser.static_page import Values, read, watched
 from vmtl_core.lab.datasets import linked_tasks
 from vmtl_core.lab.widgets import TemperatureExplorer, TrainingReplay, record_replay
 
-NAMES = ("evidence", "mixture", "temperature", "kl", "predictive", "echo", "groups", "replay")
+NAMES = (
+    "evidence",
+    "mixture",
+    "latent",
+    "temperature",
+    "kl",
+    "predictive",
+    "echo",
+    "groups",
+    "replay",
+)
 CELLS = [
     """import json
 from pathlib import Path
 from vmtl_core.lab.datasets import linked_tasks
 from vmtl_core.lab.widgets import (
-    EchoChamberExplorer, EvidenceExplorer, GroupsExplorer, KLExplorer, MixtureExplorer,
+    EchoChamberExplorer, EvidenceExplorer, GroupsExplorer, KLExplorer, LatentExplorer, MixtureExplorer,
     PredictiveExplorer, TemperatureExplorer, TrainingReplay, retrain_panel,
 )
 few, _ = linked_tasks(seed=2).split(10, seed=2)
 temperature, kl, predictive = TemperatureExplorer(), KLExplorer(), PredictiveExplorer()
 echo, groups, evidence = EchoChamberExplorer(), GroupsExplorer(), EvidenceExplorer()
-mixture = MixtureExplorer()
+mixture, latent = MixtureExplorer(), LatentExplorer()
 replay = TrainingReplay(**json.loads(Path("recording.json").read_text()))
 asked = 0""",
     *NAMES,
     "retrain_panel(replay, few)",
     """asked += 1
-print(json.dumps({"asked": asked, "scale": evidence.scale, "base": mixture.base, "tau": temperature.tau, "weights": kl.weights,
+print(json.dumps({"asked": asked, "scale": evidence.scale, "base": mixture.base, "preference": latent.preference, "tau": temperature.tau, "weights": kl.weights,
     "width": predictive.width, "difference": echo.difference, "noise": groups.noise, "position": replay.position,
     "run": replay.run, "runs": [run["schedule"] for run in replay.runs]}))""",
 ]
@@ -171,6 +182,7 @@ def ask_until(page: Page, asked: int, seen: Callable[[dict[str, Any]], bool]) ->
 MOVES: dict[str, tuple[Act, str, Any]] = {
     "evidence": (slide("scale", 0), "scale", 0.1),
     "mixture": (slide("base", 30), "base", 0.6),
+    "latent": (slide("preference", 40), "preference", 1.0),
     "temperature": (slide("tau", 17), "tau", 0.05 * 400 ** (17 / 260)),
     "kl": (slide("weight-0", 80), "weights", [0.8, 0.2, 0.0]),
     "predictive": (slide("width", 20), "width", 0.1 * 40 ** (20 / 160)),
@@ -181,7 +193,8 @@ MOVES: dict[str, tuple[Act, str, Any]] = {
 
 
 EXPLORERS = {
-    one.name: one for one in (EVIDENCE, MIXTURE, TEMPERATURE, KL, PREDICTIVE, ECHO, GROUPS, REPLAY)
+    one.name: one
+    for one in (EVIDENCE, MIXTURE, LATENT, TEMPERATURE, KL, PREDICTIVE, ECHO, GROUPS, REPLAY)
 }
 
 

@@ -9,6 +9,7 @@ from vmtl_core.lab.widgets.echo import EchoChamberExplorer
 from vmtl_core.lab.widgets.evidence import EvidenceExplorer
 from vmtl_core.lab.widgets.groups import GroupsExplorer
 from vmtl_core.lab.widgets.kl import KLExplorer
+from vmtl_core.lab.widgets.latent import LatentExplorer
 from vmtl_core.lab.widgets.mixture import MixtureExplorer
 from vmtl_core.lab.widgets.predictive import PredictiveExplorer
 from vmtl_core.lab.widgets.replay import TrainingReplay
@@ -20,6 +21,7 @@ __all__ = [
     "EvidenceExplorer",
     "GroupsExplorer",
     "KLExplorer",
+    "LatentExplorer",
     "MixtureExplorer",
     "PredictiveExplorer",
     "TemperatureExplorer",
