@@ -54,10 +54,11 @@ function sliders(get, set) {
 }
 
 function sentence({ beta, kl, total, phi, receiver, tau }) {
-  const dear = kl.indexOf(Math.max(...kl)), [most, least] = [0, 1].map((way) => phi.map((p) => p[0]).indexOf((way ? Math.min : Math.max)(...phi.map((p) => p[0]))));
+  const shares = phi.map((p) => p[0]), percent = (n) => `${Math.round(100 * shares[n])} %`;
+  const dear = kl.indexOf(Math.max(...kl)), most = shares.indexOf(Math.max(...shares)), least = shares.indexOf(Math.min(...shares));
+  const explained = percent(most) === percent(least) ? `${percent(most)} of every row` : `${percent(most)} of row ${most + 1} and ${percent(least)} of row ${least + 1}`;
   return `τ = ${formatLog(tau)}: β = ${format(beta[0])} for task ${1 - receiver}, ${format(beta[1])} for the base prior, the same for all rows. ` +
-    `KL of z = ${kl.map((v) => format(v)).join(" + ")} = ${format(total)} nats; row ${dear + 1} is the dearest. Task ${1 - receiver} explains ` +
-    `${Math.round(100 * phi[most][0])} % of row ${most + 1} and ${Math.round(100 * phi[least][0])} % of row ${least + 1}.`;
+    `KL of z = ${kl.map((v) => format(v)).join(" + ")} = ${format(total)} nats; row ${dear + 1} is the dearest. Task ${1 - receiver} explains ${explained}.`;
 }
 
 /** What a test compares with torch. */

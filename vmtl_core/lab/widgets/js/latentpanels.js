@@ -90,7 +90,7 @@ export function temperaturePanel({ at, onTau }) {
     view.caption.textContent = noise ? "KL of z, all rows: this draw (line), mean over 200 draws (dotted)" : "KL of z, all rows, without noise in β";
     const [width, height] = view.resize(268), left = 34, right = width - 10, bottom = height - 78;
     x = logScale(range, [left, right]);
-    const most = Math.max(...curves.first, ...curves.mean), power = 10 ** Math.floor(Math.log10(most)), top = power * [1, 2, 3, 5, 7, 10].find((m) => m * power >= most);
+    const most = Math.max(...curves.first, ...curves.mean), power = 10 ** Math.floor(Math.log10(most)), top = power * [1, 1.2, 1.5, 2, 3, 5, 7, 10].find((m) => m * power >= most);
     const y = linearScale([0, top], [bottom, 10]), path = (values) => line(TAUS.map((t, i) => [x(t), y(values[i])]));
     const cut = left + (right - left) * beta[0], bar = bottom + 44;
     picture.replaceChildren(leftAxis(y, left, { ticks: linearTicks(0, top, 4), gridTo: right, tickFormat: minus }),
