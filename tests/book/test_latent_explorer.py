@@ -59,7 +59,7 @@ def settings() -> list[LatentExplorer]:
 
 
 def test_kl_by_hand() -> None:
-    """(2.5), (3.3) and (4.4) with nothing of the library, row by row."""
+    """(5.1e), (3.3) and (4.4) with nothing of the library, row by row."""
     for widget in settings():
         t, k = widget.receiver, 1 - widget.receiver
         g = gumbel(widget.seed, 3) if widget.noise else torch.zeros(3, dtype=torch.float64)

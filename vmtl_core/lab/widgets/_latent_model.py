@@ -1,4 +1,4 @@
-"""Two tasks with a linear encoder each, and the prior of the latents (2.5) that they make.
+"""Two tasks with a linear encoder each, and the prior of the latents (5.1e) that they make.
 
 What is computed is the library's; `js/latentmath.js` is its twin.
 """
@@ -44,7 +44,7 @@ class Latents:
     seed: int | None
 
     def encoder(self) -> GaussianEncoder:
-        """The library's encoder with these parameters, (2.2)."""
+        """The library's encoder with these parameters, (5.1d)."""
         made = GaussianEncoder(TASKS, 1, 1).double()
         raw = (self.sds - SMALLEST_SCALE).expm1().log()
         with torch.no_grad():

@@ -43,8 +43,8 @@ SETTINGS: list[dict[str, Any]] = [{"tau": 0.1}, {"tau": 1.0}, {"tau": 10.0}]
 class LatentExplorer(Widget):
     r"""Prior of the latents of a few rows, and what the temperature makes of beta.
 
-    Two tasks have a linear encoder each, $q(z|x, D_t) = N(a_t x + b_t, s_t^2)$, (2.2). The prior of a
-    receiver's row is (2.5): the other task's encoder on *this* row, and the base prior N(0, 1), with
+    Two tasks have a linear encoder each, $q(z|x, D_t) = N(a_t x + b_t, s_t^2)$, (5.1d). The prior of a
+    receiver's row is (5.1e): the other task's encoder on *this* row, and the base prior N(0, 1), with
     weights $\beta = \mathrm{softmax}((\log \pi + g)/\tau)$, (3.3). Shows the jensen bound (4.4) on the KL
     of every row, their sum $\mathrm{KL}_z$ in (5.1), and the sum against tau.
 
