@@ -86,6 +86,9 @@ def cases() -> dict[str, Widget]:
         ),
         "EchoChamberExplorer": widgets.EchoChamberExplorer(sources="previous"),
         "GroupsExplorer, 12 tasks": widgets.GroupsExplorer(),
+        "LatentExplorer": widgets.LatentExplorer(),
+        "MixtureExplorer": widgets.MixtureExplorer(),
+        "EvidenceExplorer": widgets.EvidenceExplorer(family="full"),
         "TrainingReplay, 3 tasks": widgets.TrainingReplay(**recording),
         "TrainingReplay, 6 schools of 131": widgets.TrainingReplay(**six_schools()),
     }

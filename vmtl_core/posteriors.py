@@ -99,7 +99,7 @@ class GaussianWeights(nn.Module):
 
 
 class GaussianEncoder(nn.Module):
-    """q(z|x, D_t): one encoder per task, every encoder applied to every row. Equation (2.2).
+    """q(z|x, D_t): one encoder per task, every encoder applied to every row. Equation (5.1d).
 
     A multilayer perceptron per task ends in the mean and standard deviation of z. All T run in one
     batched pass. They start from the same parameters, so that the tasks' latent spaces start
@@ -193,7 +193,7 @@ class AmortizedWeights(nn.Module):
 
     Column c of task t's w, for `LinearCategorical`, is Gaussian with mean and standard deviation
     computed from the mean of that task's examples of class c. One network serves all classes and
-    tasks. Equation (2.3).
+    tasks. Equation (10.1a).
 
     Args:
         x: training features, shape (N, F).

@@ -336,7 +336,7 @@ class WeightsPrior(KeepsSettings):
 def latent_components(sources: Distribution, base: bool) -> Distribution:
     """q(z|x_n, D_k) of every source for every row, batch shape (B, T), or (B, T + 1) with N(0, I).
 
-    Equation (2.5): the components of $p(z|x, D_{-t}) = \\sum_k \\beta_{tk}\\, q(z|x, D_k)$.
+    Equation (5.1e): the components of $p(z|x, D_{-t}) = \\sum_k \\beta_{tk}\\, q(z|x, D_k)$.
     `sources` has batch shape (B, T).
     """
     if not base:

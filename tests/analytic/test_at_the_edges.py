@@ -113,7 +113,7 @@ def amortised(x: Tensor, y: Tensor, task: Tensor, **options: Any) -> vmtl.Amorti
 
 
 def test_amortised_weights_take_what_a_table_holds() -> None:
-    """(2.3) float64 features where torch's default is float32, labels as floats, more tasks, classes."""
+    """(10.1a) float64 features where torch's default is float32, labels as floats, more tasks, classes."""
     torch.set_default_dtype(torch.float32)
     labels = torch.tensor([0.0, 1, 0, 1, 1])
     q = amortised(X, labels, TASK)()

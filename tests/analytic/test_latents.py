@@ -30,7 +30,7 @@ def kl_by_hand(q, sources, task: Tensor, base: bool) -> Tensor:
 @pytest.mark.parametrize("base", [False, True], ids=["mixture", "with N(0, I)"])
 @pytest.mark.parametrize("sources", ["own", "previous", "joint"])
 def test_kl_of_the_latents(sources: str, base: bool) -> None:
-    """(2.5), (5.1) row by row: receiver is the row's task, sources encode the same row."""
+    """(5.1e), (5.1) row by row: receiver is the row's task, sources encode the same row."""
     x, y, task = table()
     base_prior = "standard" if base else None
     model = a_model(latents=scattered_encoder(), sources=sources, base_prior=base_prior)
@@ -44,7 +44,7 @@ def test_kl_of_the_latents(sources: str, base: bool) -> None:
 
 
 def test_beta_for_the_latents_and_alpha_for_the_weights() -> None:
-    """(2.5) two parameters: one-hot alpha and one-hot beta that point to different sources."""
+    """(5.1e) two parameters: one-hot alpha and one-hot beta that point to different sources."""
     x, y, task = table()
     model = a_model(latents=scattered_encoder(), temperature=1e-3)
     to_w, to_z = torch.tensor([1, 2, 0]), torch.tensor([2, 0, 1])
@@ -63,7 +63,7 @@ def test_beta_for_the_latents_and_alpha_for_the_weights() -> None:
 
 
 def test_alpha_and_beta_are_learned_apart() -> None:
-    """(2.5) neither's gradient reaches the other."""
+    """(5.1e) neither's gradient reaches the other."""
     x, y, task = table()
     model = a_model(latents=scattered_encoder(), temperature=0.7)
     terms = model(x, y, task)
@@ -76,7 +76,7 @@ def test_alpha_and_beta_are_learned_apart() -> None:
 
 
 def test_no_latents_no_beta() -> None:
-    """(2.5) z = x: the KL of the latents is zero and beta is refused."""
+    """(5.1e) z = x: the KL of the latents is zero and beta is refused."""
     model, (x, y, task) = a_model(scattered_weights()), table()
     assert not model(x, y, task).kl_latents.any()
     with pytest.raises(ValueError, match="needs latents"):

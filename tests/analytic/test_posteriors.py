@@ -46,7 +46,7 @@ def test_which_covariance_by_default(event_shape: tuple[int, ...], full: bool) -
 
 @pytest.mark.parametrize("hidden", [(), (5,), (6, 4)], ids=str)
 def test_encoder_is_a_network_for_each_task(hidden: tuple[int, ...]) -> None:
-    """(2.2) one batched pass equals T separate nn.Sequential networks, values and gradients."""
+    """(5.1d) one batched pass equals T separate nn.Sequential networks, values and gradients."""
     tasks, inputs, latents, x = 3, 4, 2, torch.randn(7, 4)
     encoder = vmtl.GaussianEncoder(tasks, inputs, latents, hidden)
     with torch.no_grad():
@@ -76,7 +76,7 @@ def test_encoder_is_a_network_for_each_task(hidden: tuple[int, ...]) -> None:
 
 
 def test_encoders_start_aligned() -> None:
-    """(2.2) all tasks start from the same parameters and the given sd."""
+    """(5.1d) all tasks start from the same parameters and the given sd."""
     encoder = vmtl.GaussianEncoder(3, 2, 2, (4,), initial_scale=0.2)
     q = encoder(torch.randn(5, 2))
     assert torch.equal(q.mean[0], q.mean[1])
@@ -84,7 +84,7 @@ def test_encoders_start_aligned() -> None:
 
 
 def test_encoder_flattens_rows() -> None:
-    """(2.2) x of shape (B, 2, 3) is six numbers a row."""
+    """(5.1d) x of shape (B, 2, 3) is six numbers a row."""
     encoder, x = vmtl.GaussianEncoder(2, 6, 1), torch.randn(4, 2, 3)
     torch.testing.assert_close(encoder(x).mean, encoder(x.reshape(4, 6)).mean)
 
@@ -97,7 +97,7 @@ def class_table() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 def test_amortized_class_means() -> None:
-    """(2.3) mean features of each class in each task; an absent class takes all tasks' mean."""
+    """(10.1a) mean features of each class in each task; an absent class takes all tasks' mean."""
     x, y, task = class_table()
     weights = vmtl.AmortizedWeights(x, y, task, latent_features=2)
     for t in range(3):
@@ -108,7 +108,7 @@ def test_amortized_class_means() -> None:
 
 
 def test_amortized_columns() -> None:
-    """(2.3) column c of task t is the network's output at that mean: one network for all."""
+    """(10.1a) column c of task t is the network's output at that mean: one network for all."""
     x, y, task = class_table()
     weights = vmtl.AmortizedWeights(x, y, task, latent_features=2, hidden=(6,))
     with torch.no_grad():

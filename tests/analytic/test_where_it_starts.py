@@ -78,14 +78,14 @@ def test_full_covariance_where_it_is_small(
 
 
 def test_encoder() -> None:
-    """(2.2) sd of z .1, by default."""
+    """(5.1d) sd of z .1, by default."""
     q = vmtl.GaussianEncoder(2, 3, 2, (4,))(torch.randn(5, 3))
     torch.testing.assert_close(q.stddev, full(2, 5, 2, value=0.1), atol=2e-5, rtol=0)
 
 
 @pytest.mark.parametrize("hidden", [None, (), (4, 5)], ids=str)
 def test_amortised(hidden: tuple[int, ...] | None) -> None:
-    """(2.3) sd .3, whatever the features; one hidden layer of 32 by default."""
+    """(10.1a) sd .3, whatever the features; one hidden layer of 32 by default."""
     x, y = torch.randn(8, 2, 3), torch.arange(8) % 2
     task = torch.arange(8) // 4
     options: dict[str, Any] = {} if hidden is None else {"hidden": hidden}
@@ -97,7 +97,7 @@ def test_amortised(hidden: tuple[int, ...] | None) -> None:
 
 
 def test_class_means_of_images() -> None:
-    """(2.3) a picture is its pixels: mean of each class in each task, (T, C, pixels)."""
+    """(10.1a) a picture is its pixels: mean of each class in each task, (T, C, pixels)."""
     x, y, task = torch.randn(9, 2, 3), torch.arange(9) % 2, torch.arange(9) // 3
     means = vmtl.AmortizedWeights(x, y, task, 2).class_means
     assert means.shape == (3, 2, 6)

@@ -16,7 +16,17 @@ from vmtl_core.lab.widgets._groups_model import PLACES, arrange
 from vmtl_core.lab.widgets._noise import gumbel, normal, uniforms
 
 Call = Callable[..., Any]
-WIDGETS = ["echo", "kl", "predictive", "temperature", "replay", "groups"]
+WIDGETS = [
+    "evidence",
+    "mixture",
+    "latent",
+    "echo",
+    "kl",
+    "predictive",
+    "temperature",
+    "replay",
+    "groups",
+]
 CALL = """async ([module, name, given]) => {
   const out = (await import(`./${module}.js`))[name](...given);
   return JSON.parse(JSON.stringify(out, (_, v) => ArrayBuffer.isView(v) ? [...v] : v === -Infinity ? '-inf' : v));
@@ -227,7 +237,7 @@ def test_module_files_keep_the_rule_that_makes_one_module_of_them(folder: Path) 
 @pytest.mark.parametrize("name", WIDGETS)
 def test_one_module_is_made_of_all(browser: Browser, name: str) -> None:
     text = _base.bundle(name)
-    assert text.count("function hash32") == 1, "each module is taken once"
+    assert text.count("const uniqueId =") == 1, "each module is taken once"
     load = """async text => { const url = URL.createObjectURL(new Blob([text], {type: 'text/javascript'}));
       const made = (await import(url)).default; return typeof made.render; }"""
     with watched(browser, "about:") as (page, errors):

@@ -19,8 +19,11 @@ from playwright.sync_api import Browser, Page
 
 from tests.browser.conftest import unavailable
 from tests.browser.explorer_echo import ECHO
+from tests.browser.explorer_evidence import EVIDENCE
 from tests.browser.explorer_groups import GROUPS
 from tests.browser.explorer_kl import KL
+from tests.browser.explorer_latent import LATENT
+from tests.browser.explorer_mixture import MIXTURE
 from tests.browser.explorer_predictive import PREDICTIVE
 from tests.browser.explorer_replay import REPLAY
 from tests.browser.explorer_temperature import TEMPERATURE
@@ -29,24 +32,35 @@ from tests.browser.static_page import Values, read, watched
 from vmtl_core.lab.datasets import linked_tasks
 from vmtl_core.lab.widgets import TemperatureExplorer, TrainingReplay, record_replay
 
-NAMES = ("temperature", "kl", "predictive", "echo", "groups", "replay")
+NAMES = (
+    "evidence",
+    "mixture",
+    "latent",
+    "temperature",
+    "kl",
+    "predictive",
+    "echo",
+    "groups",
+    "replay",
+)
 CELLS = [
     """import json
 from pathlib import Path
 from vmtl_core.lab.datasets import linked_tasks
 from vmtl_core.lab.widgets import (
-    EchoChamberExplorer, GroupsExplorer, KLExplorer, PredictiveExplorer, TemperatureExplorer,
-    TrainingReplay, retrain_panel,
+    EchoChamberExplorer, EvidenceExplorer, GroupsExplorer, KLExplorer, LatentExplorer, MixtureExplorer,
+    PredictiveExplorer, TemperatureExplorer, TrainingReplay, retrain_panel,
 )
 few, _ = linked_tasks(seed=2).split(10, seed=2)
 temperature, kl, predictive = TemperatureExplorer(), KLExplorer(), PredictiveExplorer()
-echo, groups = EchoChamberExplorer(), GroupsExplorer()
+echo, groups, evidence = EchoChamberExplorer(), GroupsExplorer(), EvidenceExplorer()
+mixture, latent = MixtureExplorer(), LatentExplorer()
 replay = TrainingReplay(**json.loads(Path("recording.json").read_text()))
 asked = 0""",
     *NAMES,
     "retrain_panel(replay, few)",
     """asked += 1
-print(json.dumps({"asked": asked, "tau": temperature.tau, "weights": kl.weights,
+print(json.dumps({"asked": asked, "scale": evidence.scale, "base": mixture.base, "preference": latent.preference, "tau": temperature.tau, "weights": kl.weights,
     "width": predictive.width, "difference": echo.difference, "noise": groups.noise, "position": replay.position,
     "run": replay.run, "runs": [run["schedule"] for run in replay.runs]}))""",
 ]
@@ -166,6 +180,9 @@ def ask_until(page: Page, asked: int, seen: Callable[[dict[str, Any]], bool]) ->
 
 # Of each widget: the control that is moved, the trait that changes, what it becomes.
 MOVES: dict[str, tuple[Act, str, Any]] = {
+    "evidence": (slide("scale", 0), "scale", 0.1),
+    "mixture": (slide("base", 30), "base", 0.6),
+    "latent": (slide("preference", 40), "preference", 1.0),
     "temperature": (slide("tau", 17), "tau", 0.05 * 400 ** (17 / 260)),
     "kl": (slide("weight-0", 80), "weights", [0.8, 0.2, 0.0]),
     "predictive": (slide("width", 20), "width", 0.1 * 40 ** (20 / 160)),
@@ -175,7 +192,10 @@ MOVES: dict[str, tuple[Act, str, Any]] = {
 }
 
 
-EXPLORERS = {one.name: one for one in (TEMPERATURE, KL, PREDICTIVE, ECHO, GROUPS, REPLAY)}
+EXPLORERS = {
+    one.name: one
+    for one in (EVIDENCE, MIXTURE, LATENT, TEMPERATURE, KL, PREDICTIVE, ECHO, GROUPS, REPLAY)
+}
 
 
 def compare(name: str, values: Values, recording: dict[str, Any]) -> None:

@@ -1,13 +1,15 @@
-"""Figures of chapter 5: the base prior's width, the echo chamber, the three sources compared."""
+"""Figures of chapter 5: what a task carries, the base prior's width, the echo chamber, the three sources compared."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from vmtl_core.lab.plots.style import BLACK, BLUE, LINES, ORANGE, VERMILLION, use_style
+from vmtl_core.lab.plots.style import BLACK, BLUE, COLOURS, LINES, ORANGE, VERMILLION, use_style
 from vmtl_core.lab.scores import mean_and_interval
 
 SOURCES = {
@@ -16,6 +18,51 @@ SOURCES = {
     "joint": (VERMILLION, "^"),
 }
 GREY = "0.6"
+
+
+class Block(NamedTuple):
+    """The shape of one family's parameters: a table for each task, one behind the other."""
+
+    title: str
+    tasks: int
+    rows: tuple[int, str]
+    """How many, and what they are."""
+    columns: tuple[int, str]
+
+
+def shapes(blocks: Sequence[Block]) -> Figure:
+    """Tables stacked in depth: one sheet a task."""
+    use_style()
+    figure, axes = plt.subplots(
+        1, len(blocks), figsize=(3.1 * len(blocks), 3.0), layout="constrained"
+    )
+    for axis, block in zip(axes, blocks, strict=True):
+        _sheets(axis, block)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles[::-1], labels[::-1], loc="outside lower center", ncols=len(handles))
+    plt.close(figure)
+    return figure
+
+
+def _sheets(axis: Axes, block: Block) -> None:
+    (rows, row_name), (columns, column_name) = block.rows, block.columns
+    shift = 0.45
+    for task in reversed(range(block.tasks)):
+        colour = COLOURS[task % len(COLOURS)]
+        for row in range(rows):
+            for column in range(columns):
+                corner = (column + shift * task, rows - 1 - row + shift * task)
+                sheet = Rectangle(corner, 1, 1, facecolor="white", edgecolor=colour, lw=1.6)
+                axis.add_patch(sheet)
+        sheet.set_label(f"task {task}")
+    axis.text(columns / 2, -0.2, f"{columns} {column_name}", ha="center", va="top")
+    axis.text(-0.2, rows / 2, f"{rows} {row_name}", ha="right", va="center", rotation=90)
+    deep = shift * (block.tasks - 1)
+    axis.set_xlim(-1.0, columns + deep + 0.2)
+    axis.set_ylim(-1.0, rows + deep + 0.2)
+    axis.set_aspect("equal")
+    axis.axis("off")
+    axis.set_title(block.title)
 
 
 def learned_base(
