@@ -24,11 +24,12 @@ const ROUNDING = 1e-13, KEPT = 1e-4, FLATTER = 0.9;
  */
 export function climb(objective, start, curvature, still = 1e-10, most = 400) {
   const n = start.length, inverse = new Float64Array(n * n);
-  let x = Float64Array.from(start), here = objective(x), steps = 0, fresh = true;
+  let x = Float64Array.from(start), here = objective(x), steps = 0, fresh = true, promised = Infinity;
   reset(inverse, curvature);
   for (; steps < most && steepest(here.gradient) > still; steps++) {
     let direction = product(inverse, here.gradient);
     const next = along(objective, x, here, direction);
+    promised = dot(direction, here.gradient);
     if (!next) {
       if (fresh) break;
       reset(inverse, curvature);
@@ -44,7 +45,8 @@ export function climb(objective, start, curvature, still = 1e-10, most = 400) {
     fresh = false;
     ({ x, there: here } = next);
   }
-  return { x, value: here.value, steps, settled: steepest(here.gradient) <= 1e3 * still };
+  const settled = steepest(here.gradient) <= 1e3 * still || promised <= ROUNDING * (1 + Math.abs(here.value));
+  return { x, value: here.value, steps, settled };
 }
 
 function reset(inverse, curvature) {
