@@ -1,0 +1,176 @@
+"""Fits of the lines laboratory in the browser against the library's closed form."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from playwright.sync_api import Browser
+
+import vmtl_core as vmtl
+from tests.browser.lines_library import (
+    Given,
+    library_model,
+    number,
+    random_setting,
+    slopes,
+    to_the_end,
+)
+from tests.browser.static_page import watched
+from tests.browser.test_js_modules import CALL
+from tests.double import _double_precision
+from vmtl_core import closed_form
+from vmtl_core.lab.widgets._lines_model import Laws, Lines, lines_fit, table_of
+from vmtl_core.lab.widgets._lines_presets import DEFAULTS, PRESETS
+from vmtl_core.lab.widgets._noise import gumbel
+
+__all__ = ["_double_precision"]
+
+Fit = Callable[[Given], Any]
+CLOSE = 1e-6
+SOURCES, DIVERGENCES = ("own", "previous", "joint"), ("jensen", "convex")
+BASES = ("none", "fixed", "learned")
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    with as_file(files("vmtl_core.lab.widgets") / "js") as path:
+        yield path
+
+
+@pytest.fixture(scope="module")
+def opened(browser: Browser, serve: Callable[[Path], str]) -> Callable[[Path], Any]:
+    """`with opened(folder) as fit:` runs the modules of a folder."""
+    from contextlib import contextmanager
+
+    @contextmanager
+    def inside(at: Path) -> Iterator[Fit]:
+        address = serve(at)
+        with watched(browser, address) as (page, errors):
+            body = "<!DOCTYPE html><title>lines</title>"
+            page.route(address, lambda route: route.fulfill(body=body))
+            page.goto(address)
+            yield lambda given: page.evaluate(CALL, ["linesfit", "linesFit", [given]])
+            assert not errors
+
+    return inside
+
+
+@pytest.fixture(scope="module")
+def fit(opened: Callable[[Path], Any], folder: Path) -> Iterator[Fit]:
+    with opened(folder) as function:
+        yield function
+
+
+def rows(seed: int, lines: list[tuple[float, float]], counts: list[int]) -> list[Any]:
+    """Tasks about some lines, to a hundredth."""
+    draw, tasks = np.random.default_rng(seed), []
+    for (a, b), n in zip(lines, counts, strict=True):
+        x = draw.uniform(-2, 2, n)
+        y = a + b * x + 0.4 * draw.normal(size=n)
+        tasks.append(
+            [[round(u, 2), round(v, 2)] for u, v in zip(x.tolist(), y.tolist(), strict=True)]
+        )
+    return tasks
+
+
+MIXED = rows(0, [(0.4, 0.9), (0.5, 0.7), (-0.6, -0.8)], [6, 4, 5])
+LINES = [(0.3, 0.8), (0.5, 0.6), (-0.4, -0.9), (0.1, 0.7), (-0.8, 0.2), (0.9, -0.3)]
+DATA: dict[str, list[Any]] = {
+    "one row": rows(1, LINES[:3], [1, 4, 5]),
+    "all one row": rows(2, LINES[:4], [1, 1, 1, 1]),
+    "two rows": rows(3, LINES[:4], [2, 2, 2, 6]),
+    "outlier": [*rows(4, LINES[:2], [5, 5]), [[-2.0, 40.0], [0.1, -0.2], [1.5, 0.4]]],
+    "identical": [MIXED[0], MIXED[0], MIXED[0]],
+    "opposite": [MIXED[0], [[x, -y] for x, y in MIXED[0]], MIXED[1]],
+    "six of thirty": rows(5, LINES, [30] * 6),
+    "one x": [[[1.0, 0.3], [1.0, 0.8]], [[1.0, -0.4]], [[1.0, 0.1], [1.0, 0.2]]],
+}
+
+
+def made(tasks: Any, **changes: Any) -> Given:
+    return {"tasks": tasks, **DEFAULTS, **changes}
+
+
+def laws_agree(found: Any, wanted: Laws, tolerance: float) -> None:
+    many = found if isinstance(found, list) else [found]
+    mean, covariance = wanted.mean.view(-1, 2), wanted.covariance.view(-1, 2, 2)
+    for name, expected in (("mean", mean), ("covariance", covariance)):
+        torch.testing.assert_close(
+            number([one[name] for one in many]), expected, atol=tolerance, rtol=tolerance
+        )
+
+
+def agree(found: Any, wanted: Lines, tolerance: float = CLOSE) -> None:
+    """Every number of a result within `tolerance`, relative to those above 1."""
+    for name in ("q", "alone", "pooled"):
+        laws_agree(found[name], getattr(wanted, name), tolerance)
+    if wanted.population is None:
+        assert found["population"] is None
+    else:
+        laws_agree(found["population"], wanted.population, tolerance)
+    named = {name: found[name] for name in ("alpha", "phi", "pi", "elbo", "sigma")}
+    for name, value in (named | found["terms"]).items():
+        expected = torch.as_tensor(getattr(wanted, name)).double()
+        torch.testing.assert_close(number(value), expected, atol=tolerance, rtol=tolerance)
+    assert isinstance(found["converged"], bool)
+    columns = wanted.alpha.shape[1]
+    for t, parts in enumerate(found["components"]):
+        order = [k for k in range(columns) if k != t]
+        tasks = len(found["components"])
+        assert [one["source"] for one in parts] == [k if k < tasks else -1 for k in order]
+        for name in ("alpha", "phi"):
+            assert [one[name] for one in parts] == [found[name][t][k] for k in order]
+        said = Laws(*(one[order] for one in wanted.components[:2]), wanted.components.sigma)
+        laws_agree(parts, said, tolerance)
+
+
+def both_agree(fit: Fit, given: Given, monkeypatch: Any) -> Any:
+    """The page's fit is the twin's; the page's, whose state is the library's optimum."""
+    with to_the_end(monkeypatch):
+        wanted = lines_fit(**given)
+        found = fit(given)
+        assert found["converged"]
+        value, steepest = slopes(given, found)
+    assert steepest < 1e-8
+    assert abs(value - found["elbo"]) < 1e-8
+    agree(found, wanted)
+    return found
+
+
+@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("divergence", DIVERGENCES)
+@pytest.mark.parametrize("sources", SOURCES)
+@pytest.mark.parametrize("sigma", [None, 0.5])
+def test_every_control(
+    fit: Fit, sources: str, divergence: str, base: str, sigma: float | None, monkeypatch: Any
+) -> None:
+    """Without draws and with them, at three temperatures and two widths, in turn."""
+    turn = SOURCES.index(sources) + DIVERGENCES.index(divergence) + BASES.index(base)
+    turn += sigma is None
+    given = made(MIXED, sources=sources, divergence=divergence, base=base, sigma=sigma)
+    given |= {"draws": None if turn % 2 else turn, "delta": (0.1, 1.5)[turn // 2 % 2]}
+    given |= {"temperature": (0.5, 1.0, 5.0)[turn % 3]}
+    both_agree(fit, given, monkeypatch)
+
+
+@pytest.mark.parametrize("temperature", [0.05, 1.0, 5.0])
+@pytest.mark.parametrize("sources", SOURCES)
+def test_every_temperature(fit: Fit, sources: str, temperature: float, monkeypatch: Any) -> None:
+    given = made(MIXED, sources=sources, draws=3, temperature=temperature, base="fixed", sigma=0.5)
+    both_agree(fit, given, monkeypatch)
+
+
+@pytest.mark.parametrize("name", DATA)
+@pytest.mark.parametrize("sources", SOURCES)
+def test_odd_data(fit: Fit, name: str, sources: str, monkeypatch: Any) -> None:
+    both_agree(fit, made(DATA[name], sources=sources, sigma=0.5, draws=1), monkeypatch)
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda one: one["name"])
+def test_presets(fit: Fit, preset: dict[str, Any], monkeypatch: Any) -> None:
+    both_agree(fit, preset["setting"], monkeypatch)
