@@ -164,12 +164,20 @@ def _ascend(ascent: Ascent, sources: str) -> tuple[Ascent, bool]:
 
 
 def _until_still(ascent: Ascent) -> bool:
-    """Sweeps until no mean moves; some settings have no rest."""
+    """Sweeps until nothing moves; some settings have no rest."""
+
+    def numbers() -> Tensor:
+        state, population = ascent.state, ascent.population
+        every = (state.posterior.loc, state.logits, state.noise, population.loc, population.log_sd)
+        return torch.cat([one.flatten() for one in every])
+
+    before = numbers()
     for _ in range(REST):
-        before = ascent.state.posterior.loc
         ascent.sweep()
-        if float((ascent.state.posterior.loc - before).abs().max()) < STILL:
+        now = numbers()
+        if float((now - before).abs().max()) < STILL:
             return True
+        before = now
     return False
 
 
