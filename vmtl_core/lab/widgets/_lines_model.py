@@ -26,7 +26,7 @@ from vmtl_core.units import Measured, triangular
 
 DRAWS = 16
 """Gumbel draws that the expected objective is made of."""
-SWEEPS, REPEATS, REST = 15, 40, 600
+SWEEPS, REPEATS, REST = 15, 40, 300
 """Sweeps of the library, then steps with everything at once; at most so many sweeps of "previous"."""
 STILL = 1e-11
 """How little of the objective, or of a mean, is nothing."""

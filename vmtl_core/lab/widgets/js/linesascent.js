@@ -1,7 +1,7 @@
 // Sweeps of the closed-form fit: posteriors and responsibilities, weights of the mixture, noise and
 // population. Python: vmtl_core/coordinate.py.
-import { logLikelihood, posterior, residual, times } from "./linesunits.js";
-import { noiseHyperprior, populationHyperprior, populationLaw, populationSlopes, bounded, scales, unpack } from "./linesalone.js";
+import { logLikelihood, posterior, residual } from "./linesunits.js";
+import { bounded, noiseHyperprior, populationHyperprior, populationLaw, populationSlopes, scales, unpack } from "./linesalone.js";
 import { climbWeights, component, divergenceOf, divergences, judge } from "./linesprior.js";
 import { climb } from "./lineshill.js";
 
