@@ -72,7 +72,7 @@ def test_alone_is_bayes_rule_for_one_line() -> None:
     found = story(FRIENDS, base="fixed", sigma=0.4)
     for rows, mean, covariance in [
         *zip(tasks, found.alone.mean, found.alone.covariance, strict=True),
-        ([row for rows in tasks for row in rows], found.pooled.mean, found.pooled.covariance),
+        ([row for one in tasks for row in one], found.pooled.mean, found.pooled.covariance),
     ]:
         x, y = torch.tensor(rows).unbind(-1)
         design = torch.stack([torch.ones_like(x), x], 1)
