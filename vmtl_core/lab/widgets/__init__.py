@@ -4,7 +4,7 @@ Importing this package imports anywidget; `import vmtl_core` does not.
 """
 
 from vmtl_core.lab.widgets._recording import SCHEDULES, record_replay, record_run
-from vmtl_core.lab.widgets._retrain import retrain, retrain_panel
+from vmtl_core.lab.widgets._retrain import retrain
 from vmtl_core.lab.widgets.echo import EchoChamberExplorer
 from vmtl_core.lab.widgets.groups import GroupsExplorer
 from vmtl_core.lab.widgets.kl import KLExplorer
@@ -23,5 +23,4 @@ __all__ = [
     "record_replay",
     "record_run",
     "retrain",
-    "retrain_panel",
 ]
