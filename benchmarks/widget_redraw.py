@@ -86,6 +86,7 @@ def cases() -> dict[str, Widget]:
         ),
         "EchoChamberExplorer": widgets.EchoChamberExplorer(sources="previous"),
         "GroupsExplorer, 12 tasks": widgets.GroupsExplorer(),
+        "LinesLaboratory, 3 tasks": widgets.LinesLaboratory(),
         "TrainingReplay, 3 tasks": widgets.TrainingReplay(**recording),
         "TrainingReplay, 6 schools of 131": widgets.TrainingReplay(**six_schools()),
     }

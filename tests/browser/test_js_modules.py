@@ -16,7 +16,7 @@ from vmtl_core.lab.widgets._groups_model import PLACES, arrange
 from vmtl_core.lab.widgets._noise import gumbel, normal, uniforms
 
 Call = Callable[..., Any]
-WIDGETS = ["echo", "kl", "predictive", "temperature", "replay", "groups"]
+WIDGETS = ["echo", "kl", "predictive", "temperature", "replay", "groups", "lines"]
 CALL = """async ([module, name, given]) => {
   const out = (await import(`./${module}.js`))[name](...given);
   return JSON.parse(JSON.stringify(out, (_, v) => ArrayBuffer.isView(v) ? [...v] : v === -Infinity ? '-inf' : v));

@@ -21,6 +21,7 @@ from tests.browser.conftest import unavailable
 from tests.browser.explorer_echo import ECHO
 from tests.browser.explorer_groups import GROUPS
 from tests.browser.explorer_kl import KL
+from tests.browser.explorer_lines import LINES, on_log_scale
 from tests.browser.explorer_predictive import PREDICTIVE
 from tests.browser.explorer_replay import REPLAY
 from tests.browser.explorer_temperature import TEMPERATURE
@@ -29,18 +30,18 @@ from tests.browser.static_page import Values, read, watched
 from vmtl_core.lab.datasets import linked_tasks
 from vmtl_core.lab.widgets import TemperatureExplorer, TrainingReplay, record_replay
 
-NAMES = ("temperature", "kl", "predictive", "echo", "groups", "replay")
+NAMES = ("temperature", "kl", "predictive", "echo", "groups", "lines", "replay")
 CELLS = [
     """import json
 from pathlib import Path
 from vmtl_core.lab.datasets import linked_tasks
 from vmtl_core.lab.widgets import (
-    EchoChamberExplorer, GroupsExplorer, KLExplorer, PredictiveExplorer, TemperatureExplorer,
-    TrainingReplay, retrain,
+    EchoChamberExplorer, GroupsExplorer, KLExplorer, LinesLaboratory, PredictiveExplorer,
+    TemperatureExplorer, TrainingReplay, retrain,
 )
 few, _ = linked_tasks(seed=2).split(10, seed=2)
 temperature, kl, predictive = TemperatureExplorer(), KLExplorer(), PredictiveExplorer()
-echo, groups = EchoChamberExplorer(), GroupsExplorer()
+echo, groups, lines = EchoChamberExplorer(), GroupsExplorer(), LinesLaboratory()
 replay = TrainingReplay(**json.loads(Path("recording.json").read_text()))
 asked = 0""",
     *NAMES,
@@ -48,7 +49,7 @@ asked = 0""",
 if replay.position == 1 and len(replay.runs) == 2:
     retrain(replay, few)
 print(json.dumps({"asked": asked, "tau": temperature.tau, "weights": kl.weights,
-    "width": predictive.width, "difference": echo.difference, "noise": groups.noise, "position": replay.position,
+    "width": predictive.width, "difference": echo.difference, "noise": groups.noise, "delta": lines.delta, "position": replay.position,
     "run": replay.run, "runs": [run["schedule"] for run in replay.runs]}))""",
 ]
 PATIENCE = 60_000
@@ -172,11 +173,12 @@ MOVES: dict[str, tuple[Act, str, Any]] = {
     "predictive": (slide("width", 20), "width", 0.1 * 40 ** (20 / 160)),
     "echo": (slide("difference", 50), "difference", 2.5),
     "groups": (slide("noise", 13), "noise", 1.4),
+    "lines": (slide("delta", 30), "delta", on_log_scale(0.01, 5, 30)),
     "replay": (slide("position", 1), "position", 1),
 }
 
 
-EXPLORERS = {one.name: one for one in (TEMPERATURE, KL, PREDICTIVE, ECHO, GROUPS, REPLAY)}
+EXPLORERS = {one.name: one for one in (TEMPERATURE, KL, PREDICTIVE, ECHO, GROUPS, LINES, REPLAY)}
 
 
 def compare(name: str, values: Values, recording: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from vmtl_core.lab.widgets._retrain import retrain
 from vmtl_core.lab.widgets.echo import EchoChamberExplorer
 from vmtl_core.lab.widgets.groups import GroupsExplorer
 from vmtl_core.lab.widgets.kl import KLExplorer
+from vmtl_core.lab.widgets.lines import LinesLaboratory
 from vmtl_core.lab.widgets.predictive import PredictiveExplorer
 from vmtl_core.lab.widgets.replay import TrainingReplay
 from vmtl_core.lab.widgets.temperature import TemperatureExplorer
@@ -17,6 +18,7 @@ __all__ = [
     "EchoChamberExplorer",
     "GroupsExplorer",
     "KLExplorer",
+    "LinesLaboratory",
     "PredictiveExplorer",
     "TemperatureExplorer",
     "TrainingReplay",
