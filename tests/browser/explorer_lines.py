@@ -165,7 +165,7 @@ def steeper(task: int, up: float, slope: float) -> Callable[[Values], Values]:
     def expect(before: Values) -> Values:
         tasks = [[*rows] for rows in before["tasks"]]
         tasks[task] = [[x, min(REACH[1], y + up + slope * x)] for x, y in tasks[task]]
-        return {"tasks": near(tasks, 0.0051), "chosen": task}
+        return {"tasks": near(tasks, 0.0151), "chosen": task}
 
     return expect
 
@@ -181,9 +181,7 @@ def on_log_scale(low: float, high: float, position: int) -> float:
 
 def more(view: Locator) -> None:
     """Unfolds the rest of the settings."""
-    details = view.locator("details")
-    if not details.evaluate("e => e.open"):
-        view.locator("summary").click()
+    view.locator("details").evaluate("e => { e.open = true; }")
 
 
 LINES = Explorer(
@@ -202,7 +200,10 @@ LINES = Explorer(
             for i, name in enumerate(("own", "previous", "joint"))
         },
         "no draws": (in_turn(more, choose("draws-how", "1")), lambda v: {"draws": None}),
-        "new draws": (in_turn(more, click("draws-new")), lambda v: {"draws": v["draws"] + 1}),
+        "new draws": (
+            in_turn(more, choose("draws-how", "0"), click("draws-new")),
+            lambda v: {"draws": (v["draws"] or 0) + 1},
+        ),
         "sigma learned": (in_turn(more, choose("sigma-how", "0")), lambda v: {"sigma": None}),
         "sigma": (
             in_turn(more, choose("sigma-how", "1"), slide("sigma", 60)),

@@ -9,7 +9,7 @@ import pytest
 import torch
 from playwright.sync_api import Browser, Locator, Page
 
-from tests.browser.explorer_lines import KEPT, LINES, close, compare, handle, more, place_on, press
+from tests.browser.explorer_lines import KEPT, LINES, close, compare, handle, place_on, press
 from tests.browser.explorers import Explorer, choose, click, slide
 from tests.browser.static_page import SETTLE, Values, named, read, start, stored, watched, write_page
 from vmtl_core.lab.widgets import LinesLaboratory
@@ -219,7 +219,7 @@ def test_a_link_opens_what_was_sent(
 ) -> None:
     """The one that the link names starts in it, the other one as it is stored."""
     second = views[1]
-    more(second)
+    second.locator("summary").click()
     slide("temperature", 20)(second)
     choose("sources", "2")(second)
     choose("draws-how", "1")(second)

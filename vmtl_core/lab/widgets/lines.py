@@ -1,8 +1,10 @@
 """The lines laboratory: a few regressions, fitted together while the reader drags their points."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 import traitlets
 from matplotlib.figure import Figure
 
@@ -45,6 +47,7 @@ SETTING = (
 )
 """What the fit depends on."""
 ANCHOR = r"[a-z][a-z0-9-]*"
+SYMBOLS = {"temperature": "τ", "delta": "δ", "sigma": "σ"}
 SETTINGS: list[dict[str, Any]] = [{"preset": 0}, {"preset": 0, "delta": 3.0}, {"preset": 1}]
 """What the static figure shows, as changes of the widget's own setting."""
 
@@ -147,6 +150,15 @@ class LinesLaboratory(Widget):
     def _check_preset(self, proposal: Any) -> int:
         return whole("preset", proposal["value"], 0, len(PRESETS) - 1)
 
+    @traitlets.validate("anchor")
+    def _check_anchor(self, proposal: Any) -> str:
+        value = str(proposal["value"])
+        require(
+            re.fullmatch(ANCHOR, value) is not None,
+            f"`anchor` must be small letters, digits and hyphens, a letter first; got {value!r}",
+        )
+        return value
+
     def _summary(self) -> str:
         numbers = ("temperature", "draws", "sigma", "delta")
         shown = {"preset": self.preset, "tasks": len(self.tasks)}
@@ -175,8 +187,40 @@ class LinesLaboratory(Widget):
         for changes in settings:
             own = {} if "preset" in changes else self.setting | {"preset": self.preset}
             widget = LinesLaboratory(**(own | changes))
-            panels.append(Panel(str(PRESETS[widget.preset]["name"]), widget.setting, widget.fit))
+            panels.append(widget._panel(changes))
         return draw(panels)
+
+    def _state(self) -> str:
+        return f"δ = {self.delta:g}, sources {self.sources}"
+
+    def _panel(self, changes: dict[str, Any]) -> Panel:
+        fit, tasks = self.fit, [torch.tensor(rows, dtype=torch.float64) for rows in self.tasks]
+        chosen = min(self.chosen, len(tasks) - 1)
+        shares = fit.phi[chosen].tolist()
+        sources = [k for k in range(len(shares)) if k != chosen]
+        named = {k: v for k, v in changes.items() if k in SETTING and k != "tasks"}
+        words = ", ".join(f"{SYMBOLS.get(k, k)} = {v}" for k, v in named.items())
+        return Panel(
+            title="\n".join([str(PRESETS[self.preset]["name"]), words or self._state()]),
+            tasks=tasks,
+            chosen=chosen,
+            mean=fit.q_mean,
+            covariance=fit.q_covariance,
+            alone_mean=fit.alone_mean,
+            alone_covariance=fit.alone_covariance,
+            pooled=fit.pooled_mean,
+            components=[
+                (
+                    k if k < len(tasks) else -1,
+                    shares[k],
+                    fit.component_mean[chosen, k],
+                    fit.component_covariance[chosen, k],
+                )
+                for k in sources
+            ],
+            phi=fit.phi,
+            elbo=float(fit.elbo),
+        )
 
 
 def _is_task(rows: Any) -> bool:
