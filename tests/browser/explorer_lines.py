@@ -10,7 +10,7 @@ from tests.browser.explorers import Act, Check, Explorer, choose, click, drag, i
 from tests.browser.explorers import close as closer
 from tests.browser.static_page import Values, read
 from vmtl_core.lab.widgets import LinesLaboratory
-from vmtl_core.lab.widgets._lines_model import PRESETS
+from vmtl_core.lab.widgets._lines_presets import PRESETS
 from vmtl_core.lab.widgets.lines import REACH, SETTING
 
 KEPT = (*SETTING, "chosen", "preset")
@@ -41,10 +41,10 @@ def compare(values: Values, widget: LinesLaboratory | None = None) -> LinesLabor
     python = LinesLaboratory(**{name: values[name] for name in KEPT})
     fit = python.fit
     for name in ("q", "alone"):
-        close([law["mean"] for law in values[name]], getattr(fit, f"{name}_mean"))
-        close([law["covariance"] for law in values[name]], getattr(fit, f"{name}_covariance"))
-    close(values["pooled"]["mean"], fit.pooled_mean)
-    close(values["pooled"]["covariance"], fit.pooled_covariance)
+        close([law["mean"] for law in values[name]], getattr(fit, name).mean)
+        close([law["covariance"] for law in values[name]], getattr(fit, name).covariance)
+    close(values["pooled"]["mean"], fit.pooled.mean)
+    close(values["pooled"]["covariance"], fit.pooled.covariance)
     for name in ("alpha", "phi", "pi"):
         close(values[name], getattr(fit, name))
     for name in ("likelihood", "kl"):
@@ -55,8 +55,8 @@ def compare(values: Values, widget: LinesLaboratory | None = None) -> LinesLabor
     for t, parts in enumerate(values["components"]):
         for part in parts:
             k = part["source"]
-            close(part["mean"], fit.component_mean[t, k])
-            close(part["covariance"], fit.component_covariance[t, k])
+            close(part["mean"], fit.components.mean[k])
+            close(part["covariance"], fit.components.covariance[k])
             close([part["alpha"], part["phi"]], [fit.alpha[t, k], fit.phi[t, k]])
     return python
 
@@ -230,8 +230,8 @@ LINES = Explorer(
         "new point, key": (press("point", "+"), one_more),
         "new point, button": (click("add-point"), one_more),
         "new point, click": (
-            click_empty(-2.8, -3.6),
-            edited(lambda rows: [*rows, [-2.8, -3.6]], 0.03),
+            click_empty(-2.3, -2.7),
+            edited(lambda rows: [*rows, [-2.3, -2.7]], 0.03),
         ),
         "no point, key": (press("point", "Delete"), edited(lambda rows: rows[1:])),
         "no point, button": (click("remove-point"), edited(lambda rows: rows[1:])),
@@ -257,7 +257,7 @@ LINES = Explorer(
     },
     focus=[
         *(f"preset-{i}" for i in range(len(PRESETS))),
-        *("temperature", "delta", "sources", "more", "draws-how", "draws-new", "sigma-how"),
+        *("temperature", "delta", "sources", "more", "draws-how", "draws-new", "sigma-how", "sigma"),
         *("divergence", "base", "point"),
         *(f"task-{t}" for t in range(len(PRESETS[0]["setting"]["tasks"]))),
         *("add-point", "remove-point", "add-task"),

@@ -13,7 +13,7 @@ from tests.browser.explorer_lines import KEPT, LINES, close, compare, handle, pl
 from tests.browser.explorers import Explorer, choose, click, slide
 from tests.browser.static_page import SETTLE, Values, named, read, start, stored, watched, write_page
 from vmtl_core.lab.widgets import LinesLaboratory
-from vmtl_core.lab.widgets._lines_model import PRESETS
+from vmtl_core.lab.widgets._lines_presets import PRESETS
 
 FRAMES = 33.0  # milliseconds for a redraw with its fit, six tasks of thirty points
 MOVES = 50
@@ -51,18 +51,18 @@ def test_every_situation_tells_its_story_in_numbers(view: Locator) -> None:
             assert shares == pytest.approx([100 * v for v in best.values.tolist()], abs=0.51)
         if i == 1:
             shown = float(re.findall(r"average (\d+) %", words)[0])
-            mean = area(fit.q_covariance, fit.pooled_covariance).mean()
+            mean = area(fit.q.covariance, fit.pooled.covariance).mean()
             assert shown == pytest.approx(100 * mean.item(), abs=0.51)
         if i == 2:
             t = min(range(len(python.tasks)), key=lambda k: len(python.tasks[k]))
             at = torch.tensor([1.0, 2.0], dtype=torch.float64)
-            half = 1.6448536 * (at @ fit.q_covariance[t] @ at).sqrt().item()
-            assert f"{at @ fit.q_mean[t]:.2f} ± {half:.2f}".replace("-", "−") in words
+            half = 1.6448536 * (at @ fit.q.covariance[t] @ at).sqrt().item()
+            assert f"{at @ fit.q.mean[t]:.2f} ± {half:.2f}".replace("-", "−") in words
         if i == 3:
-            slopes = ", ".join(f"{v:.2f}" for v in fit.q_mean[:, 1].tolist()).replace("-", "−")
+            slopes = ", ".join(f"{v:.2f}" for v in fit.q.mean[:, 1].tolist()).replace("-", "−")
             assert f"Slopes {slopes}" in words
         if i == 4:
-            mean = area(fit.q_covariance, fit.alone_covariance).mean()
+            mean = area(fit.q.covariance, fit.alone.covariance).mean()
             assert f"average {round(100 * mean.item())} %" in words
 
 
@@ -142,7 +142,7 @@ def test_a_task_holds_thirty_points_at_most(view: Locator) -> None:
     values = read(view)
     assert len(values["tasks"][0]) == 30
     assert named(view, "add-point").is_disabled()
-    view.page.mouse.click(*place_on(view, -2.9, -3.8))
+    view.page.mouse.click(*place_on(view, -2.4, -2.9))
     assert read(view)["tasks"] == values["tasks"]
     compare(values)
 
@@ -340,12 +340,12 @@ def test_a_finger_drags_a_point_and_taps_a_new_one(browser: Browser, site: Path)
         assert values["tasks"][0][0][0] > before[0][0][0] + 0.1
         assert values["tasks"][0][0][1] > before[0][0][1] + 0.4
         assert page.evaluate("scrollY") == scrolled
-        empty = place_on(view, -2.8, -3.6)
+        empty = place_on(view, -2.3, -2.7)
         page.touchscreen.tap(*empty)
         rows = read(view)["tasks"][0]
         assert len(rows) == len(before[0]) + 1
-        assert rows[-1] == pytest.approx([-2.8, -3.6], abs=0.1)
-        swipe(page, place_on(view, -2.4, -2.6), (0, -120))
+        assert rows[-1] == pytest.approx([-2.3, -2.7], abs=0.1)
+        swipe(page, place_on(view, -2.2, -2.3), (0, -120))
         assert len(read(view)["tasks"][0]) == len(rows), "a swipe is no tap"
         assert not errors
 
@@ -427,6 +427,6 @@ def test_the_comparison_sees_known_mistakes(views: list[Locator]) -> None:
     ]
     for change in mistakes:
         with pytest.raises(AssertionError):
-            close([law["mean"] for law in values["q"]], wrong(values, **change).q_mean)
+            close([law["mean"] for law in values["q"]], wrong(values, **change).q.mean)
     with pytest.raises(AssertionError):
         close(values["alpha"], torch.tensor(values["alpha"]).roll(1, 0))

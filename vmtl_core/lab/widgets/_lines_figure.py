@@ -13,7 +13,7 @@ from vmtl_core.lab.widgets._groups_figure import ellipse_of
 
 NINETY = 1.6448536269514722
 """Of a normal distribution, 90 % lie within so many standard deviations."""
-GRID = torch.linspace(-3.2, 3.2, 65, dtype=torch.float64)
+GRID = torch.linspace(-2.7, 2.7, 55, dtype=torch.float64)
 FEATURES = torch.stack([torch.ones_like(GRID), GRID], -1)
 
 
@@ -73,7 +73,7 @@ def _lines(axis: Any, panel: Panel) -> None:
         alone = FEATURES @ panel.alone_mean[t]
         axis.plot(GRID, alone, "--", color=colour, lw=1, label="alone" if first else None)
         axis.plot(*rows.T, MARKERS[t], color=colour, ms=4, ls="none")
-    axis.set(xlim=(-3.2, 3.2), ylim=(-4.2, 4.2), xlabel="input x", title=panel.title)
+    axis.set(xlim=(-2.7, 2.7), ylim=(-3.2, 3.2), xlabel="input x", title=panel.title)
 
 
 def _weights(axis: Any, panel: Panel) -> None:

@@ -20,13 +20,14 @@ from vmtl_core.lab.widgets._base import (
     whole,
 )
 from vmtl_core.lab.widgets._lines_figure import Panel, draw
-from vmtl_core.lab.widgets._lines_model import PRESETS, Lines, lines_fit
+from vmtl_core.lab.widgets._lines_model import Lines, lines_fit
+from vmtl_core.lab.widgets._lines_presets import PRESETS
 
 QUESTION = (
     "Drag a point of one task. Which other tasks' lines will move with it, and which will not? "
     "Predict before you drag."
 )
-REACH = (3.0, 4.0)
+REACH = (2.5, 3.0)
 """Of a point's x and y from 0."""
 TASKS, MOST_ROWS = (3, 6), 30
 RANGES = {"temperature": (0.05, 20.0), "delta": (0.01, 5.0), "sigma": (0.05, 2.0)}
@@ -61,7 +62,7 @@ class LinesLaboratory(Widget):
 
     Args:
         preset: the situation that it starts from, 0...4; what is given below replaces a part of it.
-        tasks: 3...6 lists of 1...30 points [x, y], x in -3...3 and y in -4...4.
+        tasks: 3...6 lists of 1...30 points [x, y], x in -2.5...2.5 and y in -3...3.
         temperature: tau of the Gumbel-softmax weights, 0.05...20.
         draws: seed of the 16 Gumbel draws, 0...2^32 - 1, or None for none: alpha is pi.
         sigma: noise of an observation, 0.05...2, or None where it is learned.
@@ -174,7 +175,7 @@ class LinesLaboratory(Widget):
     @property
     def fit(self) -> Lines:
         """The fit that the page shows, by torch."""
-        return lines_fit(self.setting)
+        return lines_fit(**self.setting)
 
     def static_figure(self, settings: Sequence[dict[str, Any]] = SETTINGS) -> Figure:
         """Lines, posteriors and responsibilities at several settings, for print and without scripts.
@@ -185,7 +186,7 @@ class LinesLaboratory(Widget):
         """
         panels = []
         for changes in settings:
-            own = {} if "preset" in changes else self.setting | {"preset": self.preset}
+            own = {} if "preset" in changes else self.setting | {"preset": self.preset, "chosen": self.chosen}
             widget = LinesLaboratory(**(own | changes))
             panels.append(widget._panel(changes))
         return draw(panels)
@@ -204,17 +205,17 @@ class LinesLaboratory(Widget):
             title="\n".join([str(PRESETS[self.preset]["name"]), words or self._state()]),
             tasks=tasks,
             chosen=chosen,
-            mean=fit.q_mean,
-            covariance=fit.q_covariance,
-            alone_mean=fit.alone_mean,
-            alone_covariance=fit.alone_covariance,
-            pooled=fit.pooled_mean,
+            mean=fit.q.mean,
+            covariance=fit.q.covariance,
+            alone_mean=fit.alone.mean,
+            alone_covariance=fit.alone.covariance,
+            pooled=fit.pooled.mean,
             components=[
                 (
                     k if k < len(tasks) else -1,
                     shares[k],
-                    fit.component_mean[chosen, k],
-                    fit.component_covariance[chosen, k],
+                    fit.components.mean[k],
+                    fit.components.covariance[k],
                 )
                 for k in sources
             ],

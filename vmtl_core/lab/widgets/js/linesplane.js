@@ -40,8 +40,8 @@ function scales(view) {
 }
 
 function axesOf({ x, y, right, bottom }) {
-  return [leftAxis(y, LEFT, { ticks: [-4, -2, 0, 2, 4], gridTo: right, tickFormat: minus }),
-    bottomAxis(x, bottom, { ticks: [-3, -2, -1, 0, 1, 2, 3], tickFormat: minus, label: "input x (across), output y (up)" })];
+  return [leftAxis(y, LEFT, { ticks: [-3, -2, -1, 0, 1, 2, 3], gridTo: right, tickFormat: minus }),
+    bottomAxis(x, bottom, { ticks: [-2, -1, 0, 1, 2], tickFormat: minus, label: "input x (across), output y (up)" })];
 }
 
 /** The line in words. */

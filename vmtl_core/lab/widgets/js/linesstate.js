@@ -1,6 +1,6 @@
 // What the lines laboratory is set to, its limits, and the link that stores it. Python: lines.py.
-export const X = 3;
-export const Y = 4;
+export const X = 2.5;
+export const Y = 3;
 export const MOST_ROWS = 30;
 export const TASKS = [3, 6];
 export const LIMITS = { temperature: [0.05, 20], delta: [0.01, 5], sigma: [0.05, 2] };

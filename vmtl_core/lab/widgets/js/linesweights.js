@@ -28,7 +28,7 @@ function component(scale, one) {
 
 /** Equal units in both directions. */
 function scales(view) {
-  const [width, height] = view.resize((w) => Math.round(Math.min(430, ((w - LEFT - 6) * REACH[1]) / REACH[0] + TOP + FOOT)));
+  const [width, height] = view.resize((w) => Math.round(Math.min(410, ((w - LEFT - 6) * REACH[1]) / REACH[0] + TOP + FOOT)));
   const right = width - 6, bottom = height - FOOT, unit = Math.min((right - LEFT) / (2 * REACH[0]), (bottom - TOP) / (2 * REACH[1]));
   const half = (right - LEFT) / unit / 2, tall = (bottom - TOP) / unit / 2;
   return { x: linearScale([-half, half], [LEFT, right]), y: linearScale([-tall, tall], [bottom, TOP]), right, bottom };
