@@ -174,7 +174,7 @@ def steeper(task: int, up: float, slope: float) -> Callable[[Values], Values]:
 
 
 def situation(i: int) -> Values:
-    return {**PRESETS[i]["setting"], "chosen": 0, "preset": i}
+    return {**PRESETS[i]["setting"], "chosen": LinesLaboratory(preset=i).chosen, "preset": i}
 
 
 def on_log_scale(low: float, high: float, position: int) -> float:

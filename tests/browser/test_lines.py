@@ -47,7 +47,7 @@ def test_every_situation_tells_its_story_in_numbers(view: Locator) -> None:
         assert f"ELBO {fit.elbo:.1f}".replace("-", "−") in words
         if i == 0:
             best = fit.phi.max(1)
-            shares = [float(n) for n in re.findall(r"\((\d+) %\)", words)]
+            shares = [float(n) for n in re.findall(r"\(φ (\d+) %\)", words)]
             assert shares == pytest.approx([100 * v for v in best.values.tolist()], abs=0.51)
         if i == 1:
             shown = float(re.findall(r"average (\d+) %", words)[0])

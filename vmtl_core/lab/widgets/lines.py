@@ -70,7 +70,8 @@ class LinesLaboratory(Widget):
         sources: "own", "previous" or "joint".
         divergence: "jensen" or "convex".
         base: base prior, "none", "fixed" (N(0, I)) or "learned".
-        chosen: the task that is edited and whose prior is shown, 0...T - 1.
+        chosen: the task that is edited and whose prior is shown, 0...T - 1; of a situation the one
+            with the fewest points.
         anchor: name of this laboratory in the links that store its state, such as "chapter-2";
             another for each on a page.
         small: whether to show the planes, the situations, tau and delta only.
@@ -106,8 +107,11 @@ class LinesLaboratory(Widget):
 
     def __init__(self, *, preset: Any = 0, question: str = QUESTION, **traits: Any) -> None:
         preset = whole("preset", preset, 0, len(PRESETS) - 1)
-        setting = PRESETS[preset]["setting"] | traits
-        super().__init__(preset=preset, question=question, **setting)
+        setting = PRESETS[preset]["setting"]
+        counts = [len(rows) for rows in setting["tasks"]]
+        chosen = 0 if "tasks" in traits else counts.index(min(counts))
+        named = {"preset": preset, "chosen": chosen, "question": question}
+        super().__init__(**(setting | named | traits))
 
     @traitlets.validate("tasks")
     def _check_tasks(self, proposal: Any) -> tuple[Any, ...]:

@@ -64,7 +64,7 @@ function build({ root, get, set, announce }) {
   const put = (tasks, chosen) => { set("tasks", tasks); set("chosen", chosen); };
   const data = dataPanel({ state: () => ({ tasks: get("tasks"), chosen: Math.min(get("chosen"), get("tasks").length - 1) }), change: put });
   const weights = weightsPanel({
-    rowsOf: (t) => get("tasks")[t], move: (t, rows) => put(get("tasks").map((old, s) => (s === t ? rows : old)), t),
+    small, rowsOf: (t) => get("tasks")[t], move: (t, rows) => put(get("tasks").map((old, s) => (s === t ? rows : old)), t),
   });
   const presets = presetBar({ get, set }), main = mainBar({ get, set }, small), readout = html("p", { class: "vmtl-readout" });
   const reset = button({ label: "Start again", name: "reset", title: "Back to the first setting", onClick: () => KEPT.forEach((trait) => set(trait, start[trait])) });
@@ -89,7 +89,7 @@ function build({ root, get, set, announce }) {
   return () => {
     now = compute(get);
     for (const part of parts) part.draw(now);
-    say(readout, sentence(now, KINDS[now.preset]));
+    say(readout, sentence(now, KINDS[now.preset], small));
     announce(readout.textContent);
     return exposed(now);
   };

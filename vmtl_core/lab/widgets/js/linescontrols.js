@@ -1,7 +1,7 @@
 // Controls of the lines laboratory: few at first, the rest unfolds.
 import { colourClass, formatLog, html, marker, svg } from "./axes.js";
 import { button, select, slider } from "./controls.js";
-import { CHOICES, LIMITS, presetOf, SETTING, TASKS } from "./linesstate.js";
+import { CHOICES, fewest, LIMITS, presetOf, SETTING, TASKS } from "./linesstate.js";
 
 const WORDS = {
   sources: { label: "Sources", own: "own: own data alone", previous: "previous: the others' q", joint: "joint: fitted together" },
@@ -36,7 +36,7 @@ export function presetBar({ get, set }) {
     onClick() {
       SETTING.forEach((trait) => set(trait, preset.setting[trait]));
       set("preset", i);
-      set("chosen", 0);
+      set("chosen", fewest(preset.setting.tasks));
     },
   }));
   return {

@@ -19,6 +19,9 @@ export const place = (x, y) => [tidy(x, X), tidy(y, Y)];
 /** A task's points moved by what its line gains: intercept and slope. */
 export const shifted = (rows, [up, steeper]) => rows.map(([x, y]) => place(x, y + up + steeper * x));
 
+/** The task with the fewest points, the first of them. */
+export const fewest = (tasks) => tasks.reduce((best, rows, t) => (rows.length < tasks[best].length ? t : best), 0);
+
 /** The number of the preset whose setting this is, or -1. */
 export const presetOf = (presets, now) =>
   presets.findIndex(({ setting }) => SETTING.every((name) => JSON.stringify(setting[name]) === JSON.stringify(now[name])));

@@ -1,6 +1,7 @@
 // What the numbers shown say, in a sentence for each situation. Nothing here is known beforehand.
 import { format } from "./axes.js";
 import { NINETY, valueAt, varianceAt } from "./linesplane.js";
+import { fewest } from "./linesstate.js";
 
 const det = ([[a, b], [, c]]) => a * c - b * b;
 /** The area of an ellipse in proportion to that of another. */
@@ -15,28 +16,25 @@ export function chief(row, t) {
   return [k, row[k]];
 }
 
-const heard = ({ phi }) => phi.map((row, t) => {
+const leaning = ({ phi }) => phi.map((row, t) => {
   const [k, share] = chief(row, t);
-  return `task ${t + 1} by ${sourceName(k, phi.length)} (${percent(share)})`;
+  return `task ${t + 1} leans on ${sourceName(k, phi.length)} (φ ${percent(share)})`;
 }).join(", ");
 
-/** Where the posterior of a task is less sure than alone, as sure, or surer. */
-function areas({ q, alone }) {
-  const each = q.map((one, t) => area(one, alone[t]));
-  return each.map((share, t) => `task ${t + 1} ${percent(share)}`).join(", ");
-}
+/** The areas of all posteriors, in proportion to what they are alone. */
+const areas = ({ q, alone }) => q.map((one, t) => percent(area(one, alone[t]))).join(", ");
 
 const capital = (words) => words[0].toUpperCase() + words.slice(1);
-const fewest = (tasks) => tasks.map((rows) => rows.length).reduce((best, n, t, all) => (n < all[best] ? t : best), 0);
 /** Half of the 90 % interval of a line at the edge of the data. */
 const half = (law, x) => NINETY * Math.sqrt(varianceAt(law, x));
 
 const STORIES = {
-  friends: (now) => `Explained, φ: ${heard(now)}. Area of the ellipses together, of what it is alone: ${areas(now)}.`,
+  friends: (now) => `${capital(leaning(now))}. Their ellipses have ${areas(now)} of the area that they have alone.`,
   echo(now) {
     const sure = mean(now.q.map((one) => area(one, now.pooled)));
-    const verdict = sure < 1 ? "surer than if all points belonged to one task: the same points were heard more than once"
-      : "less sure than if all points belonged to one task";
+    // With sigma set and no base prior nothing else than points adds precision.
+    const twice = now.sources !== "own" && now.base === "none" && now.given.sigma !== null ? ": the same points were heard more than once" : "";
+    const verdict = sure < 1 ? `surer than if all points belonged to one task${twice}` : "less sure than if all points belonged to one task";
     return `Sources ${now.sources}: the tasks' ellipses have on average ${percent(sure)} of the area of pooling, ${verdict}.`;
   },
   few(now) {
@@ -57,10 +55,10 @@ const STORIES = {
   },
 };
 
-/** The sentence of a situation, and what was fitted. */
-export function sentence(now, kind) {
+/** The sentence of a situation; and what was fitted, unless it is to be short. */
+export function sentence(now, kind, short) {
   const { sigma, elbo, converged } = now;
   const story = (STORIES[kind] ?? STORIES.friends)(now);
   const fitted = `σ ${format(sigma)}${now.given.sigma === null ? ", learned" : ""}; ELBO ${format(elbo, 1)} nats a task.`;
-  return `${capital(story)} ${fitted}${converged ? "" : " The fit has not settled."}`;
+  return [story, short ? "" : fitted, converged ? "" : "The fit has not settled."].filter(Boolean).join(" ");
 }

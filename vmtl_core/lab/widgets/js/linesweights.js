@@ -67,8 +67,8 @@ function grips({ rowsOf, move }) {
   };
 }
 
-/** The panel; see `grips`. */
-export function weightsPanel({ rowsOf, move }) {
+/** The panel, with fewer words where it is `small`; see `grips`. */
+export function weightsPanel({ rowsOf, move, small }) {
   const view = panel("weights", ""), id = uniqueId("weights"), frame = svg("rect", { x: LEFT, y: TOP });
   const axes = svg("g", { "aria-hidden": "true" }), inside = svg("g", { "clip-path": `url(#${id})`, "aria-hidden": "true" });
   const handles = grips({ rowsOf, move });
@@ -90,7 +90,7 @@ export function weightsPanel({ rowsOf, move }) {
       ...q.map((one, t) => ellipse(scale, one, { class: `vmtl-posterior ${colourClass(t)}${t === chosen ? " vmtl-chief" : ""}` })),
       ...q.map((one, t) => marker(t, x(one.mean[0]), y(one.mean[1]), 4)));
     handles.draw(scale, alone);
-    say(view.caption, `Weights: posteriors (solid, 90 %), hollow marks: each task alone (drag one to move its data). Shaded: the prior of task ${chosen + 1}, a part fuller where φ, thicker where α is large`);
+    say(view.caption, small ? `Intercept and slope: what is believed of each line (solid, 90 %), and alone (hollow). Shaded: what task ${chosen + 1} hears of the others` : `Weights: posteriors (solid, 90 %), hollow marks: each task alone (drag one to move its data). Shaded: the prior of task ${chosen + 1}, a part fuller where φ, thicker where α is large`);
     const said = (one) => `${one.source < 0 ? "base prior" : `task ${one.source + 1}`} alpha ${format(one.alpha)}, phi ${format(one.phi)}`;
     view.describe(`Posteriors of intercept and slope: ${q.map(({ mean }, t) => `task ${t + 1} ${format(mean[0])}, ${format(mean[1])}`).join("; ")}. Prior of task ${chosen + 1}: ${parts.map(said).join("; ")}.`);
   }
