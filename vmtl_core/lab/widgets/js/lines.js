@@ -59,36 +59,37 @@ function linking({ get, set, setting }) {
   return { open, word, root: button({ label: "Copy link", name: "link", title: "An address that opens this page with what you see now", onClick: copy }).root };
 }
 
+/** What the laboratory in small leaves out: the rest of the setting, the tasks, the tables, the terms. */
+function rest(tools, data, current) {
+  const more = moreBar(tools, () => current().sigma), tasks = taskBar(tools, { addPoint: data.add, removePoint: data.remove });
+  const choose = (t) => tools.set("chosen", t), terms = termsPanel();
+  const alpha = sharesPanel("alpha", "α: weight of a source in a prior", choose);
+  const phi = sharesPanel("phi", "φ: its share in explaining the task", choose);
+  return {
+    more: more.root, tasks: tasks.root, below: html("div", { class: "vmtl-below" }, alpha.root, phi.root, terms.root),
+    parts: [more, tasks, alpha, phi, terms],
+  };
+}
+
 function build({ root, get, set, announce }) {
-  const small = get("small"), start = Object.fromEntries(KEPT.map((trait) => [trait, get(trait)])), compute = makeComputer();
+  const small = get("small"), tools = { get, set }, start = Object.fromEntries(KEPT.map((trait) => [trait, get(trait)])), compute = makeComputer();
+  let now;
   const put = (tasks, chosen) => { set("tasks", tasks); set("chosen", chosen); };
   const data = dataPanel({ state: () => ({ tasks: get("tasks"), chosen: Math.min(get("chosen"), get("tasks").length - 1) }), change: put });
   const weights = weightsPanel({
     small, rowsOf: (t) => get("tasks")[t], move: (t, rows) => put(get("tasks").map((old, s) => (s === t ? rows : old)), t),
   });
-  const presets = presetBar({ get, set }), main = mainBar({ get, set }, small), readout = html("p", { class: "vmtl-readout" });
+  const presets = presetBar(tools), main = mainBar(tools, small), readout = html("p", { class: "vmtl-readout" });
   const reset = button({ label: "Start again", name: "reset", title: "Back to the first setting", onClick: () => KEPT.forEach((trait) => set(trait, start[trait])) });
-  const link = linking({ get, set, setting: () => now.given }), parts = [presets, main, data, weights];
-  const plane = html("div", { class: "vmtl-main" }, data.root), rest = [];
-  let now;
-  root.append(presets.root, main.root);
-  if (!small) {
-    const more = moreBar({ get, set }, () => now.sigma), tasks = taskBar({ get, set }, { addPoint: data.add, removePoint: data.remove });
-    const choose = (t) => set("chosen", t), terms = termsPanel();
-    const alpha = sharesPanel("alpha", "α: weight of a source in a prior", choose);
-    const phi = sharesPanel("phi", "φ: its share in explaining the task", choose);
-    parts.push(more, tasks, alpha, phi, terms);
-    root.append(more.root);
-    plane.append(tasks.root);
-    rest.push(html("div", { class: "vmtl-below" }, alpha.root, phi.root, terms.root));
-  }
-  root.append(html("div", { class: "vmtl-panels" }, plane, weights.root), readout, ...rest,
-    html("div", { class: "vmtl-bar" }, reset.root, small ? null : link.root, link.word));
-  if (!small) root.append(html("p", { class: "vmtl-hint" }, HINT));
+  const link = linking({ get, set, setting: () => now.given }), all = small ? null : rest(tools, data, () => now);
+  const planes = html("div", { class: "vmtl-panels" }, data.root, all?.tasks, weights.root);
+  const last = html("div", { class: "vmtl-bar" }, reset.root, small ? null : link.root, link.word);
+  if (small) root.append(planes, presets.root, main.root, readout, last);
+  else root.append(presets.root, main.root, all.more, planes, readout, all.below, last, html("p", { class: "vmtl-hint" }, HINT));
   link.open();
   return () => {
     now = compute(get);
-    for (const part of parts) part.draw(now);
+    for (const part of [presets, main, data, weights, ...(all?.parts ?? [])]) part.draw(now);
     say(readout, sentence(now, KINDS[now.preset], small));
     announce(readout.textContent);
     return exposed(now);
