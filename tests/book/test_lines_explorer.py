@@ -4,6 +4,7 @@ import json
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from ipywidgets.embed import embed_data
@@ -119,7 +120,7 @@ def test_static_figure_holds_the_three_settings() -> None:
         best = fit.phi[0].max().item()
         assert f"{best:.2f}" in axis.get_title()
     lines = [line for line in figure.axes[0].lines if line.get_linestyle() == "-"]
-    ends = torch.tensor(lines[0].get_ydata()[[0, -1]])
+    ends = torch.tensor(np.asarray(lines[0].get_ydata())[[0, -1]])
     x = torch.tensor([-2.7, 2.7], dtype=torch.float64)
     mean = widget.fit.q.mean[0]
     torch.testing.assert_close(ends.double(), mean[0] + mean[1] * x)

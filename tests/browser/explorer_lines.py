@@ -13,7 +13,7 @@ from tests.browser.lines_library import to_the_end
 from tests.browser.static_page import Values, read
 from vmtl_core.lab.widgets import LinesLaboratory
 from vmtl_core.lab.widgets._lines_presets import PRESETS
-from vmtl_core.lab.widgets.lines import REACH, SETTING
+from vmtl_core.lab.widgets.lines import CHOICES, REACH, SETTING
 
 KEPT = (*SETTING, "chosen", "preset")
 STEP = 0.05
@@ -115,7 +115,10 @@ def near(wanted: Any, atol: float = 1e-9) -> Check:
     def check(new: Any) -> bool:
         if [len(rows) for rows in new] != [len(rows) for rows in wanted]:
             return False
-        pair = [torch.tensor(sum(v, []), dtype=torch.float64) for v in (new, wanted)]
+        pair = [
+            torch.tensor([one for rows in v for one in rows], dtype=torch.float64)
+            for v in (new, wanted)
+        ]
         return torch.allclose(pair[0], pair[1], rtol=0, atol=atol)
 
     return check
@@ -147,7 +150,7 @@ def dragged(before: Values) -> Values:
     def check(new: Any) -> bool:
         by = [[a - b for a, b in zip(*pair, strict=True)] for pair in zip(new[chosen], old[chosen], strict=True)]  # fmt: skip
         others = [rows == old[t] for t, rows in enumerate(new) if t != chosen]
-        return min(by[0]) > 0.1 and all(others) and not any(sum(by[1:], []))
+        return min(by[0]) > 0.1 and all(others) and not any(v for pair in by[1:] for v in pair)
 
     return {"tasks": check}
 
@@ -187,40 +190,49 @@ def more(view: Locator) -> None:
     view.locator("details").evaluate("e => { e.open = true; }")
 
 
+def sets(**changes: Any) -> Callable[[Values], Values]:
+    """These traits take these values, or pass these checks."""
+    return lambda before: changes
+
+
+def new_task(before: Values) -> Values:
+    """One more, which is then the chosen one."""
+    flat = [[-2, 0], [0, 0], [2, 0]]
+    return {"tasks": [*before["tasks"], flat], "chosen": len(before["tasks"])}
+
+
+def words(trait: str, unfold: bool) -> dict[str, Any]:
+    """A control for each word that a trait may be."""
+    acts = [choose(trait, str(i)) for i in range(len(CHOICES[trait]))]
+    if unfold:
+        acts = [in_turn(more, act) for act in acts]
+    named = zip(CHOICES[trait], acts, strict=True)
+    return {f"{trait} {word}": (act, sets(**{trait: word})) for word, act in named}
+
+
+COUNT = len(PRESETS[0]["setting"]["tasks"])
 LINES = Explorer(
     name="lines",
     make=make,
     kept=KEPT,
     compare=compare,
     controls={
-        "temperature": (
-            slide("temperature", 90),
-            lambda v: {"temperature": on_log_scale(0.05, 20, 90)},
-        ),
-        "delta": (slide("delta", 30), lambda v: {"delta": on_log_scale(0.01, 5, 30)}),
-        **{
-            f"sources {name}": (choose("sources", str(i)), lambda v, name=name: {"sources": name})
-            for i, name in enumerate(("own", "previous", "joint"))
-        },
-        "no draws": (in_turn(more, choose("draws-how", "1")), lambda v: {"draws": None}),
+        "temperature": (slide("temperature", 90), sets(temperature=on_log_scale(0.05, 20, 90))),
+        "delta": (slide("delta", 30), sets(delta=on_log_scale(0.01, 5, 30))),
+        **words("sources", unfold=False),
+        **words("divergence", unfold=True),
+        **words("base", unfold=True),
+        "no draws": (in_turn(more, choose("draws-how", "1")), sets(draws=None)),
         "new draws": (
             in_turn(more, choose("draws-how", "0"), click("draws-new")),
-            lambda v: {"draws": (v["draws"] or 0) + 1},
+            lambda before: {"draws": (before["draws"] or 0) + 1},
         ),
-        "sigma learned": (in_turn(more, choose("sigma-how", "0")), lambda v: {"sigma": None}),
+        "sigma learned": (in_turn(more, choose("sigma-how", "0")), sets(sigma=None)),
         "sigma": (
             in_turn(more, choose("sigma-how", "1"), slide("sigma", 60)),
-            lambda v: {"sigma": on_log_scale(0.05, 2, 60)},
+            sets(sigma=on_log_scale(0.05, 2, 60)),
         ),
-        **{
-            name: (in_turn(more, choose("divergence", str(i))), lambda v, name=name: {"divergence": name})  # fmt: skip
-            for i, name in enumerate(("jensen", "convex"))
-        },
-        **{
-            f"base {name}": (in_turn(more, choose("base", str(i))), lambda v, name=name: {"base": name})  # fmt: skip
-            for i, name in enumerate(("none", "fixed", "learned"))
-        },
-        "task 3": (click("task-2"), lambda v: {"chosen": 2}),
+        "task 3": (click("task-2"), sets(chosen=2)),
         "point, keys": (
             press("point", "ArrowRight", "ArrowUp", "ArrowUp"),
             first_moved(STEP, 2 * STEP, 0.0101),
@@ -238,33 +250,36 @@ LINES = Explorer(
         ),
         "no point, key": (press("point", "Delete"), edited(lambda rows: rows[1:])),
         "no point, button": (click("remove-point"), edited(lambda rows: rows[1:])),
-        "new task": (
-            click("add-task"),
-            lambda v: {
-                "tasks": [*v["tasks"], [[-2, 0], [0, 0], [2, 0]]],
-                "chosen": len(v["tasks"]),
-            },
-        ),
+        "new task": (click("add-task"), new_task),
         "new task, no task": (
             in_turn(click("add-task"), click("remove-task")),
-            lambda v: {"chosen": len(v["tasks"]) - 1},
+            lambda before: {"chosen": len(before["tasks"]) - 1},
         ),
         "data of task 3, keys": (
             press("data of task 3", "ArrowRight", "ArrowUp", "ArrowUp"),
             steeper(2, STEP, 2 * STEP),
         ),
         **{
-            f"situation {i}": (click(f"preset-{i}"), lambda v, i=i: situation(i))
+            f"situation {i}": (click(f"preset-{i}"), sets(**situation(i)))
             for i in range(len(PRESETS))
         },
     },
     focus=[
         *(f"preset-{i}" for i in range(len(PRESETS))),
-        *("temperature", "delta", "sources", "more", "draws-how", "draws-new", "sigma-how", "sigma"),
+        *(
+            "temperature",
+            "delta",
+            "sources",
+            "more",
+            "draws-how",
+            "draws-new",
+            "sigma-how",
+            "sigma",
+        ),
         *("divergence", "base", "point"),
-        *(f"task-{t}" for t in range(len(PRESETS[0]["setting"]["tasks"]))),
+        *(f"task-{t}" for t in range(COUNT)),
         *("add-point", "remove-point", "add-task"),
-        *(f"data of task {t + 1}" for t in range(len(PRESETS[0]["setting"]["tasks"]))),
+        *(f"data of task {t + 1}" for t in range(COUNT)),
         *("reset", "link"),
     ],
     looks=[more, *(click(f"preset-{i}") for i in range(len(PRESETS))), choose("sources", "2")],

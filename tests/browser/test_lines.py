@@ -11,7 +11,16 @@ from playwright.sync_api import Browser, Locator, Page
 
 from tests.browser.explorer_lines import KEPT, LINES, close, compare, handle, place_on, press
 from tests.browser.explorers import Explorer, choose, click, slide
-from tests.browser.static_page import SETTLE, Values, named, read, start, stored, watched, write_page
+from tests.browser.static_page import (
+    SETTLE,
+    Values,
+    named,
+    read,
+    start,
+    stored,
+    watched,
+    write_page,
+)
 from vmtl_core.lab.widgets import LinesLaboratory
 from vmtl_core.lab.widgets._lines_presets import PRESETS
 

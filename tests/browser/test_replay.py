@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from ipywidgets.embed import embed_data
 from playwright.sync_api import Browser, Locator, Page
 
 from tests.browser.explorer_replay import LAST, REPLAY, compare, twin
@@ -22,7 +21,7 @@ from tests.browser.static_page import (
     write_page,
 )
 from vmtl_core.divergences import pairwise_kl
-from vmtl_core.lab.datasets import clusters, linked_tasks
+from vmtl_core.lab.datasets import clusters
 from vmtl_core.lab.widgets import TrainingReplay, record_replay
 
 PLAY_MS, A_FRAME = 180, 20

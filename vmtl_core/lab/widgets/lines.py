@@ -190,7 +190,11 @@ class LinesLaboratory(Widget):
         """
         panels = []
         for changes in settings:
-            own = {} if "preset" in changes else self.setting | {"preset": self.preset, "chosen": self.chosen}
+            own = (
+                {}
+                if "preset" in changes
+                else self.setting | {"preset": self.preset, "chosen": self.chosen}
+            )
             widget = LinesLaboratory(**(own | changes))
             panels.append(widget._panel(changes))
         return draw(panels)
