@@ -1,6 +1,7 @@
 """The page of equations: `{equation-table}` lists the registry, chapter by chapter.
 
-A number leads to the equation in its chapter, a function to its reference, a test to its source.
+A number leads to the equation in its chapter, a function to its reference, a test to its source. The
+role `{equation}` makes such a number anywhere in a page: `{equation}`2.4``.
 """
 
 import re
@@ -11,7 +12,7 @@ from typing import Any
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
-from sphinx.util.docutils import SphinxDirective
+from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from vmtl_core.lab.registry import EQUATIONS, TABLE, Equation
 
@@ -96,6 +97,19 @@ class EquationTable(SphinxDirective):
         return link
 
 
+class EquationLink(SphinxRole):
+    """A number of the registry, which leads to the equation in its chapter."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        found = [one for one in EQUATIONS if one.number == self.text]
+        if not found:
+            said = f"no equation has the number {self.text!r}"
+            return [], [self.inliner.reporter.error(said, line=self.lineno)]
+        page = self.env.app.builder.get_relative_uri(self.env.docname, f"book/{found[0].chapter}")
+        uri = f"{page}#{found[0].anchor}"
+        return [nodes.reference("", f"({self.text})", internal=True, refuri=uri)], []
+
+
 def row(cells: Any) -> nodes.Node:
     """A row of a table from the inline nodes of its cells."""
     result = nodes.row()
@@ -117,4 +131,5 @@ def stacked(links: Any) -> list[nodes.Node]:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("equation-table", EquationTable)
+    app.add_role("equation", EquationLink())
     return {"version": "1", "parallel_read_safe": True}

@@ -131,7 +131,9 @@
         await widget.render?.({ model, el: inner });
       } catch (error) { failed(el, error); }
     }
-    return { show, canStart: (id) => typeof stored[id]?.state?._esm === "string" };
+    /** Whether the page's address is a link to this widget: its anchor, then what it is set to. */
+    const isLinked = (id) => Boolean(stored[id].state.anchor) && location.hash.startsWith(`#${stored[id].state.anchor}?`);
+    return { show, isLinked, canStart: (id) => typeof stored[id]?.state?._esm === "string" };
   }
 
   const idle = window.requestIdleCallback ? (work) => requestIdleCallback(work, { timeout: 1500 }) : (work) => setTimeout(work, 50);
@@ -154,7 +156,8 @@
     if (!registry.canStart(id)) { note(el, NEEDS_KERNEL, "note"); return; }
     el.classList.add("static-widget-wait");
     el.textContent = "Starting the interactive figure …";
-    whenNear(el, () => registry.show(id, el));
+    if (registry.isLinked(id)) registry.show(id, el).then(() => el.scrollIntoView());
+    else whenNear(el, () => registry.show(id, el));
   }
 
   function main() {

@@ -89,6 +89,7 @@ def cases() -> dict[str, Widget]:
         "LatentExplorer": widgets.LatentExplorer(),
         "MixtureExplorer": widgets.MixtureExplorer(),
         "EvidenceExplorer": widgets.EvidenceExplorer(family="full"),
+        "LinesLaboratory, 3 tasks": widgets.LinesLaboratory(),
         "TrainingReplay, 3 tasks": widgets.TrainingReplay(**recording),
         "TrainingReplay, 6 schools of 131": widgets.TrainingReplay(**six_schools()),
     }

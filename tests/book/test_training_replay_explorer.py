@@ -1,4 +1,4 @@
-"""The Python side of the training replay: its recording, its numbers, its arguments, its panel."""
+"""The Python side of the training replay: its recording, its numbers, its arguments."""
 
 import copy
 import json
@@ -19,7 +19,6 @@ from vmtl_core.lab.widgets import (
     record_replay,
     record_run,
     retrain,
-    retrain_panel,
 )
 from vmtl_core.lab.widgets import _retrain as panel_module
 from vmtl_core.lab.widgets._recording import make_model, rounded, snapshot, thinned
@@ -282,35 +281,3 @@ def test_train_again_adds_a_run_and_shows_it(few: MultiTaskData, widget: Trainin
     assert widget.run == len(widget.runs) - 1
     with pytest.raises(ValueError, match="`data` must have the tasks and inputs of the widget"):
         retrain(widget, clusters(tasks=3))
-
-
-def controls(panel: Any) -> dict[str, Any]:
-    found = [child for box in panel.children[:-1] for child in box.children]
-    return {child.description: child for child in found}
-
-
-def test_the_panel_trains_when_its_button_is_pressed(
-    few: MultiTaskData, widget: TrainingReplay, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    panel = retrain_panel(widget, few, transfer=None)
-    at, said = controls(panel), panel.children[-1]
-    assert list(at) == ["Temperature schedule", "Sources", "Divergence", "Seed", "Train again"]
-    at["Temperature schedule"].value, at["Sources"].value = "exponential", "previous"
-    at["Divergence"].value, at["Seed"].value = "monte_carlo", 5
-    assert len(widget.runs) == 9, "nothing is trained before the button is pressed"
-    at["Train again"].click()
-    assert widget.name == "new: exponential, monte_carlo, seed 5, previous"
-    assert widget.name in said.value
-    assert widget.runs[-1]["width"] is None, "the options of the panel are used"
-    expected = record_run(
-        few, "exponential", "previous", steps=STEPS, seed=5, divergence="monte_carlo", transfer=None
-    )
-    assert {**widget.runs[-1], "schedule": "exponential"} == expected
-
-    def broken(*_: Any, **__: Any) -> None:
-        raise FloatingPointError("the objective is not finite")
-
-    monkeypatch.setattr(panel_module, "retrain", broken)
-    at["Train again"].click()
-    assert "not finite" in said.value
-    assert not at["Train again"].disabled

@@ -14,13 +14,14 @@ from tests.browser.explorer_groups import GROUPS
 from tests.browser.explorer_kl import KL
 from tests.browser.explorer_latent import LATENT
 from tests.browser.explorer_mixture import MIXTURE
+from tests.browser.explorer_lines import LINES
 from tests.browser.explorer_predictive import PREDICTIVE
 from tests.browser.explorer_replay import REPLAY
 from tests.browser.explorer_temperature import TEMPERATURE
 from tests.browser.explorers import Explorer, same
 from tests.browser.static_page import MOVE, SETTLE, named, read, start, watched
 
-EXPLORERS = (EVIDENCE, MIXTURE, LATENT, TEMPERATURE, KL, PREDICTIVE, ECHO, REPLAY, GROUPS)
+EXPLORERS = (EVIDENCE, MIXTURE, LATENT, TEMPERATURE, KL, PREDICTIVE, ECHO, REPLAY, GROUPS, LINES)
 FRAME = 16.0  # milliseconds, on the machine of whose speed WORK takes so many:
 USUAL_WORK = 20.0
 WORK = """() => Math.min(...Array.from({ length: 5 }, () => {

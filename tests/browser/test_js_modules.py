@@ -26,6 +26,7 @@ WIDGETS = [
     "temperature",
     "replay",
     "groups",
+    "lines",
 ]
 CALL = """async ([module, name, given]) => {
   const out = (await import(`./${module}.js`))[name](...given);

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from ipywidgets.embed import embed_data
 from playwright.sync_api import Browser, Locator, Page
 
 from tests.browser.explorer_replay import LAST, REPLAY, compare, twin
@@ -22,8 +21,8 @@ from tests.browser.static_page import (
     write_page,
 )
 from vmtl_core.divergences import pairwise_kl
-from vmtl_core.lab.datasets import clusters, linked_tasks
-from vmtl_core.lab.widgets import TrainingReplay, record_replay, retrain_panel
+from vmtl_core.lab.datasets import clusters
+from vmtl_core.lab.widgets import TrainingReplay, record_replay
 
 PLAY_MS, A_FRAME = 180, 20
 PRESS = "button => button.click()"  # a mouse would wait for frames
@@ -199,23 +198,6 @@ def test_less_motion_plays_nothing_by_itself(browser: Browser, site: Path) -> No
         assert not errors
 
 
-def test_the_panel_that_trains_says_that_it_needs_python(
-    browser: Browser, tmp_path: Path, widgets: list[TrainingReplay]
-) -> None:
-    few, _ = linked_tasks(seed=2).split(10, seed=2)
-    panel = retrain_panel(widgets[0], few)
-    both = embed_data(views=[widgets[0], panel], drop_defaults=False)["manager_state"]["state"]
-    path = write_page(tmp_path, [widgets[0].model_id, panel.model_id], both)
-    with watched(browser, tmp_path.as_uri()) as (page, errors):
-        page.goto(path.as_uri())
-        page.locator(".vmtl-replay").wait_for()
-        note = page.locator(".static-widget").nth(1).locator("[role='note']")
-        assert "needs Python" in (note.text_content() or "")
-        assert "notebook" in (note.text_content() or "")
-        assert page.locator(".static-widget").nth(1).locator("button, select, input").count() == 0
-        assert not errors
-
-
 def test_the_chapter_of_the_built_book(page: Page, base_url: str) -> None:
     start(page, base_url + REPLAY.chapter)
     view = page.locator(".vmtl-replay").first
@@ -226,7 +208,6 @@ def test_the_chapter_of_the_built_book(page: Page, base_url: str) -> None:
     alpha = torch.tensor(values["alpha"])
     close(alpha.sum(1), torch.ones(3, dtype=torch.float64))
     close(torch.tensor(values["phi"]).sum(1), torch.ones(3, dtype=torch.float64))
-    assert page.locator("[role='note']", has_text="needs Python").count() >= 1
 
 
 def test_what_a_screen_reader_is_told(view: Locator) -> None:

@@ -4,13 +4,14 @@ Importing this package imports anywidget; `import vmtl_core` does not.
 """
 
 from vmtl_core.lab.widgets._recording import SCHEDULES, record_replay, record_run
-from vmtl_core.lab.widgets._retrain import retrain, retrain_panel
+from vmtl_core.lab.widgets._retrain import retrain
 from vmtl_core.lab.widgets.echo import EchoChamberExplorer
 from vmtl_core.lab.widgets.evidence import EvidenceExplorer
 from vmtl_core.lab.widgets.groups import GroupsExplorer
 from vmtl_core.lab.widgets.kl import KLExplorer
 from vmtl_core.lab.widgets.latent import LatentExplorer
 from vmtl_core.lab.widgets.mixture import MixtureExplorer
+from vmtl_core.lab.widgets.lines import LinesLaboratory
 from vmtl_core.lab.widgets.predictive import PredictiveExplorer
 from vmtl_core.lab.widgets.replay import TrainingReplay
 from vmtl_core.lab.widgets.temperature import TemperatureExplorer
@@ -23,11 +24,11 @@ __all__ = [
     "KLExplorer",
     "LatentExplorer",
     "MixtureExplorer",
+    "LinesLaboratory",
     "PredictiveExplorer",
     "TemperatureExplorer",
     "TrainingReplay",
     "record_replay",
     "record_run",
     "retrain",
-    "retrain_panel",
 ]

@@ -70,7 +70,7 @@ def _plane(axis: Any, panel: Panel) -> None:
         within = panel.width**2 / (1 + panel.width**2) * torch.eye(2, dtype=root.dtype)
         style = {"color": COLOURS[rank % len(COLOURS)], "ls": LINES[rank % len(LINES)]}
         covariance = root @ root.mT + within
-        axis.add_patch(_ellipse(centre, covariance, lw=2, fill=False, **style))
+        axis.add_patch(ellipse_of(centre, covariance, lw=2, fill=False, **style))
         axis.plot(*centre.tolist(), marker="+", ms=9, mew=2, color=style["color"])
         top = centre[1] + RADIUS * covariance[1, 1].sqrt()
         letter = axis.text(centre[0].item(), top.item(), chr(ord("A") + rank), color=style["color"])
@@ -80,7 +80,7 @@ def _plane(axis: Any, panel: Panel) -> None:
         shares.append(1 - sum(shares))
         colours = [*(COLOURS[r % len(COLOURS)] for r in range(len(groups))), GREY]
         most = colours[shares.index(max(shares))]
-        axis.add_patch(_ellipse(point, covariance, fc=most, ec=most, lw=0.8, alpha=0.25))
+        axis.add_patch(ellipse_of(point, covariance, fc=most, ec=most, lw=0.8, alpha=0.25))
         _pie(axis, point.tolist(), shares, colours)
     axis.set(xlim=(-REACH, REACH), ylim=(-REACH, REACH), aspect="equal", xlabel="first weight")
     axis.set_title(f"{panel.title}\nK = {panel.shown} shown")
@@ -98,7 +98,7 @@ def _pie(axis: Any, at: list[float], shares: list[float], colours: list[str]) ->
         start += share
 
 
-def _ellipse(centre: Tensor, covariance: Tensor, **style: Any) -> Ellipse:
+def ellipse_of(centre: Tensor, covariance: Tensor, **style: Any) -> Ellipse:
     """Where 90 % of N(centre, covariance) lies."""
     values, vectors = torch.linalg.eigh(covariance)
     wide, high = (2 * RADIUS * values.sqrt()).tolist()

@@ -67,23 +67,30 @@ export function select({ label, name, onChange }) {
   };
 }
 
-const ARROWS = {
+/** Steps across and up of the keys that move a handle. */
+export const ARROWS = {
   ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1], PageDown: [-10, -10], PageUp: [10, 10],
 };
+
+/** Where an event is in a drawing, in viewBox coordinates. */
+export const frameOf = (drawing, { clientX, clientY }) =>
+  new DOMPoint(clientX, clientY).matrixTransform(drawing.getScreenCTM().inverse());
 
 /**
  * Makes an SVG element a slider: dragged by pointer, moved by the arrow keys.
  * `onDrag(x, y)` gets viewBox coordinates, `onKey(dx, dy)` steps; `say(value, words, range)` tells.
+ * `onGrab(x, y)` is called where a drag begins.
  */
-export function dragHandle(node, { label, onDrag, onKey }) {
+export function dragHandle(node, { label, onDrag, onKey, onGrab = () => {} }) {
   for (const [k, v] of Object.entries({ role: "slider", tabindex: "0", "aria-label": label })) node.setAttribute(k, v);
   node.classList.add("vmtl-handle");
   const move = (event) => {
-    const frame = node.ownerSVGElement;
-    const point = new DOMPoint(event.clientX, event.clientY).matrixTransform(frame.getScreenCTM().inverse());
+    const point = frameOf(node.ownerSVGElement, event);
     onDrag(point.x, point.y);
   };
   node.addEventListener("pointerdown", (event) => {
+    const start = frameOf(node.ownerSVGElement, event);
+    onGrab(start.x, start.y);
     node.setPointerCapture(event.pointerId);
     node.addEventListener("pointermove", move);
     event.preventDefault();
