@@ -16,7 +16,7 @@ from vmtl_core._settings import KeepsSettings, described
 from vmtl_core.averaging import HyperAverage
 from vmtl_core.batches import BatchWarning
 from vmtl_core.bundle import Bundle, Encodings, as_rows, draw
-from vmtl_core.candidates import MANY, NEIGHBOURS
+from vmtl_core.candidates import MANY, NEIGHBOURS, nearest_means
 from vmtl_core.distributions import detach, example
 from vmtl_core.divergences import METHODS, mixture_kl, pairwise_kl, responsibilities
 from vmtl_core.expectations import has_expectation, linear_moments
@@ -118,8 +118,9 @@ class MultiTaskELBO(KeepsSettings):
         expectation: "exact" takes the expected log likelihood in closed form or by fixed nodes
             where z = x, the posteriors are Gaussian and the likelihood is one of ours, (5.12), and
             samples elsewhere; "sampled" samples always, as in (5.2).
-        neighbours: how many other tasks a task's prior is made of; those with the nearest own-data
-            posteriors, chosen by `fit`. 0 leaves p_0 alone, the hierarchical model. None takes all
+        neighbours: how many other tasks a task's priors, of w and of z, are made of; those with the
+            nearest own-data posteriors of w, chosen by `fit`, and by Adam anew at steps 16, 32, 64,
+            ..., so that a step's work grows as T. What is left out counts as p_0. 0 leaves p_0 alone, the hierarchical model. None takes all
             up to 500 tasks and 20 beyond: with all, work grows as T^2.
         own_weights, own_latents, own_likelihood: the second set for sources="own", needed where
             `weights` or `latents` isn't a module that can be copied.
@@ -221,19 +222,20 @@ class MultiTaskELBO(KeepsSettings):
         require(
             like.is_floating_point(), f"`weights` must be of real numbers; {q_w} draws {like.dtype}"
         )
+        few = neighbours if neighbours is not None or self.tasks <= MANY else NEIGHBOURS
         self.prior = WeightsPrior(
             self.tasks,
             q_w.event_shape,
             base_prior,
             transfer,
             own_sources=self.own is not None,
-            neighbours=neighbours if neighbours is not None or self.tasks <= MANY else NEIGHBOURS,
+            neighbours=few,
             groups=sources == "groups",
         ).to(like)
         self.latent_mixing: GumbelSoftmaxMixing | None = None
         if latents is not None:
             base = base_prior is not None
-            self.latent_mixing = GumbelSoftmaxMixing(self.tasks, base=base).to(like)
+            self.latent_mixing = GumbelSoftmaxMixing(self.tasks, base=base, neighbours=few).to(like)
 
     @classmethod
     def paper(
@@ -304,7 +306,9 @@ class MultiTaskELBO(KeepsSettings):
         self, bundle: Bundle, x: Tensor, y: Tensor, task: Tensor, validate: bool
     ) -> Evaluation:
         """One set's posteriors, and the likelihood of samples from them."""
-        q_w, (q_z, encodings) = bundle.q_weights(), bundle.encode(x, task)
+        mixing = self.latent_mixing
+        sources = None if mixing is None or mixing.index is None else mixing.index[task]
+        q_w, (q_z, encodings) = bundle.q_weights(), bundle.encode(x, task, sources)
         moments = None
         if q_z is None and self.expectation == "exact" and has_expectation(bundle.likelihood):
             moments = linear_moments(q_w, x, task)
@@ -444,7 +448,26 @@ class MultiTaskELBO(KeepsSettings):
         """
         if self.latent_mixing is None:
             raise ValueError("`beta` needs latents; this model was made with `latents=None`")
-        return self.latent_mixing.probabilities()
+        return self.latent_mixing.dense(self.latent_mixing.probabilities())
+
+    @torch.no_grad()
+    def choose_sources(self, seed: int = 0) -> None:
+        """Choose the `neighbours` of every task anew by the posteriors there are; `fit` does.
+
+        Mixing weights of sources that stay are kept. Without `neighbours`, nothing happens.
+
+        Args:
+            seed: of the lines along which the nearest are looked for.
+        """
+        index = self.prior.mixing.index
+        if index is None or not index.shape[1]:
+            return
+        q = self.source_weights()
+        loc, variance = (t.flatten(1).double() for t in (q.mean, q.variance))
+        found = nearest_means(loc, variance, index.shape[1], seed)
+        for mixing in (self.prior.mixing, self.latent_mixing):
+            if mixing is not None:
+                mixing.choose(found)
 
     @torch.no_grad()
     def groups(self) -> Tensor:
