@@ -264,6 +264,7 @@ class MultiTaskELBO(KeepsSettings):
         step: int = 0,
         generator: Generator | None = None,
         validate: bool = True,
+        batch_counts: Tensor | None = None,
     ) -> ELBOTerms:
         """One estimate of the objective from a batch, whose rows are scaled up as in (5.3).
 
@@ -280,9 +281,13 @@ class MultiTaskELBO(KeepsSettings):
             step: for the temperature schedule.
             generator: source of all randomness; the global stream if None.
             validate: False skips the checks of the data (`fit` has done them once).
+            batch_counts: B_t of (5.3), (T,); those of `task` if None. Where several processes hold
+                a part of one batch each, the mean over them of the rows that each has: the mean of
+                their estimates, and of gradients as in DistributedDataParallel, is then that of the
+                whole batch, also where a process has no row of some task.
 
         Raises:
-            ValueError: if x, y or task don't fit together or the model.
+            ValueError: if x, y, task or batch_counts don't fit together or the model.
 
         Warns:
             BatchWarning: once, at the first batch with gradients that leaves tasks out.
@@ -290,17 +295,20 @@ class MultiTaskELBO(KeepsSettings):
         validate = validate and not torch.compiler.is_compiling()
         if validate:
             task = self.check(x, y, task)
+            self._check_counts(task, batch_counts)
+        counts = rows_per_task(task, self.tasks) if batch_counts is None else batch_counts
+        scale = self.task_sizes / torch.where(counts > 0, counts, 1)
         x, temperature = as_rows(x), self.temperature(step)
         with seeded(generator):
             fitted = self._evaluate(self.posteriors, x, y, task, validate)
             own = None if self.own is None else self._evaluate(self.own, x, y, task, False)
-            own_elbo = self._own_elbo(own, task, like=fitted.log_likelihood)
+            own_elbo = self._own_elbo(own, task, scale, like=fitted.log_likelihood)
             kl_w = self._kl_weights(fitted, own, temperature)
             kl_z = self._kl_latents(fitted, own, task, temperature)
-        log_likelihood = self._per_task(fitted.log_likelihood, task)
-        return ELBOTerms(
-            log_likelihood, kl_w, self._per_task(kl_z, task), self._log_hyperprior(kl_w), own_elbo
+        log_likelihood, kl_z = (
+            self._per_task(rows, task, scale) for rows in (fitted.log_likelihood, kl_z)
         )
+        return ELBOTerms(log_likelihood, kl_w, kl_z, self._log_hyperprior(kl_w), own_elbo)
 
     def _evaluate(
         self, bundle: Bundle, x: Tensor, y: Tensor, task: Tensor, validate: bool
@@ -346,7 +354,9 @@ class MultiTaskELBO(KeepsSettings):
     def _divergence(self, q: Distribution, components: Distribution, log_weights: Tensor) -> Tensor:
         return mixture_kl(q, components, log_weights, self.divergence, self.divergence_samples)
 
-    def _own_elbo(self, own: Evaluation | None, task: Tensor, like: Tensor) -> Tensor:
+    def _own_elbo(
+        self, own: Evaluation | None, task: Tensor, scale: Tensor, like: Tensor
+    ) -> Tensor:
         """The ELBO that fits the own-data posteriors, (T,). Equation (5.5)."""
         if own is None:
             return like.new_zeros(self.tasks)
@@ -355,13 +365,12 @@ class MultiTaskELBO(KeepsSettings):
             anchor = standard_normal_like(own.q_latents)
             rows = rows - pairwise_kl(own.q_latents, anchor).squeeze(-1)
         anchor = self.prior.anchor(own.q_weights.event_shape)
-        return self._per_task(rows, task) - pairwise_kl(own.q_weights, anchor).squeeze(-1)
+        return self._per_task(rows, task, scale) - pairwise_kl(own.q_weights, anchor).squeeze(-1)
 
-    def _per_task(self, rows: Tensor, task: Tensor) -> Tensor:
+    def _per_task(self, rows: Tensor, task: Tensor, scale: Tensor) -> Tensor:
         """Sum the rows of each task and scale by N_t / B_t, (T,). Equation (5.3)."""
-        counts = rows_per_task(task, self.tasks).clamp_min(1)
         sums = rows.new_zeros(self.tasks).index_add(0, task, rows)
-        return sums * (self.task_sizes / counts).to(rows.dtype)
+        return sums * scale.to(rows.dtype)
 
     def _log_hyperprior(self, like: Tensor) -> Tensor:
         """Log density of the hyperpriors, once, divided by T like the rest; a scalar."""
@@ -404,6 +413,17 @@ class MultiTaskELBO(KeepsSettings):
                 stacklevel=5,
             )
         return task
+
+    def _check_counts(self, task: Tensor, counts: Tensor | None) -> None:
+        if counts is None:
+            return
+        fits = isinstance(counts, Tensor) and counts.shape == (self.tasks,)
+        require(
+            fits and bool((torch.isfinite(counts) & (counts >= 0)).all()),
+            f"`batch_counts` must be {self.tasks} numbers, finite and not negative; got {counts}",
+        )
+        none = ((rows_per_task(task, self.tasks) > 0) & (counts == 0)).nonzero().flatten().tolist()
+        require(not none, f"`batch_counts` is 0 of tasks that have rows: {none[:10]}")
 
     def settings(self) -> dict[str, Any]:
         """What the parameters' meaning depends on; `state_dict` and `History` carry it."""
