@@ -18,6 +18,7 @@ from vmtl_core._checks import require
 from vmtl_core._random import forked
 from vmtl_core._unseen import unseen_leaves
 from vmtl_core.batches import StratifiedBatches
+from vmtl_core.candidates import is_renewal
 from vmtl_core.elbo import ELBOTerms, MultiTaskELBO
 from vmtl_core.history import (
     History,
@@ -65,6 +66,8 @@ def fit_adam(
             step = history.step
             for group in optimizer.param_groups:
                 group["lr"] = _rate(rate, step)
+            if is_renewal(step):
+                model.choose_sources(seed)
             with forked(step_seed(seed, step), x.device):
                 rows = slice(None) if batches is None else batches.draw()
                 with _singular(parameters, kept, history):
@@ -75,7 +78,7 @@ def fit_adam(
                 terms.loss.backward(inputs=parameters)
             _stop_if_non_finite(model, terms, parameters, kept, history)
             if step % every == 0 or step == steps - 1:
-                record_mixing(history, model.alpha(), _beta(model))
+                record_mixing(history, *_weights(model))
             record_terms(terms, model.temperature(step), history)
             torch._foreach_copy_(kept, [p.detach() for p in parameters])
             _update(optimizer, history)
@@ -125,8 +128,12 @@ def settled(history: History, tolerance: float) -> bool:
     return bool(after.mean() - before.mean() < max(tolerance, 2 * float(error)))
 
 
-def _beta(model: MultiTaskELBO) -> Tensor | None:
-    return None if model.latent_mixing is None else model.beta()
+@torch.no_grad()
+def _weights(model: MultiTaskELBO) -> tuple[Tensor, Tensor | None]:
+    """Alpha, and beta where there is one, as a history keeps them."""
+    alpha, beta = model.prior.mixing, model.latent_mixing
+    kept = alpha.kept(alpha.probabilities())
+    return kept, None if beta is None else beta.kept(beta.probabilities())
 
 
 def _update(optimizer: torch.optim.Optimizer, history: History) -> None:

@@ -102,15 +102,39 @@ class Bundle(nn.Module):
         )
         return map_parameters(q, lambda t: single(t).transpose(0, 1))
 
-    def encode(self, x: Tensor, task: Tensor) -> tuple[Distribution | None, Encodings]:
-        """Each row under its own task, batch shape (B,), and a function that gives `q_latents(x)`.
+    def encode(
+        self, x: Tensor, task: Tensor, sources: Tensor | None = None
+    ) -> tuple[Distribution | None, Encodings]:
+        """Each row under its own task, batch shape (B,), and a function that gives it under others.
 
-        Latents with a method `own_rows(x, task)` are spared the rest until it is asked for.
+        Latents with a method `own_rows(x, task)` are spared what isn't asked for.
+
+        Args:
+            x, task: rows, and whose they are.
+            sources: under which tasks the function gives each row, (B, K), for batch shape (B, K);
+                None for all of them, `q_latents(x)`.
         """
         if hasattr(self.latents, "own_rows"):
-            return self.latents.own_rows(x, task), lambda: self.q_latents(x)
+            own = self.latents.own_rows(x, task)
+            if sources is None:
+                return own, lambda: self.q_latents(x)
+            return own, lambda: self._under(x, sources)
         every = self.q_latents(x)
-        return None if every is None else own_rows(every, task), lambda: every
+        if every is None:
+            return None, lambda: None
+        if sources is None:
+            return own_rows(every, task), lambda: every
+        rows = torch.arange(len(task), device=task.device).unsqueeze(1)
+        chosen = map_parameters(every, lambda t: t[rows, sources])
+        return own_rows(every, task), lambda: chosen
+
+    def _under(self, x: Tensor, sources: Tensor) -> Distribution:
+        """q(z|x_n, D_k) of every row under a few tasks, (B, K)."""
+        if hasattr(self.latents, "chosen_rows"):
+            return self.latents.chosen_rows(x, sources)
+        shape = sources.shape
+        flat = self.latents.own_rows(x.repeat_interleave(shape[1], 0), sources.flatten())
+        return map_parameters(flat, lambda t: t.unflatten(0, shape))
 
 
 def own_rows(q_latents: Distribution, task: Tensor) -> Distribution:

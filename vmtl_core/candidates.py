@@ -10,6 +10,8 @@ from vmtl_core.evidence import Gaussians
 MANY, NEIGHBOURS = 500, 20
 """With more tasks than `MANY` a prior is made of so many sources, unless `neighbours` says otherwise."""
 LINES, WINDOW, BLOCK = 8, 16, 1000
+RENEWED = 16
+"""The first step of Adam before which sources are chosen by the posteriors there are."""
 
 
 def nearest(laws: Gaussians, neighbours: int, seed: int) -> Tensor:
@@ -24,8 +26,12 @@ def nearest(laws: Gaussians, neighbours: int, seed: int) -> Tensor:
         neighbours: fewer than T.
         seed: of the lines.
     """
-    loc = laws.loc.flatten(1)
     variance = laws.covariance.diagonal(dim1=-2, dim2=-1).flatten(1)
+    return nearest_means(laws.loc.flatten(1), variance, neighbours, seed)
+
+
+def nearest_means(loc: Tensor, variance: Tensor, neighbours: int, seed: int) -> Tensor:
+    """`nearest` from means and variances, (T, n) each."""
     scaled = loc / (variance.mean(0) + loc.var(0)).sqrt()
     generator = Generator(device=loc.device).manual_seed(seed)
     reach = max(WINDOW, neighbours)
@@ -39,6 +45,14 @@ def nearest(laws: Gaussians, neighbours: int, seed: int) -> Tensor:
         for block in torch.arange(len(loc), device=loc.device).split(BLOCK)
     ]
     return torch.cat(found)
+
+
+def is_renewal(step: int) -> bool:
+    """Whether sources are chosen anew before this step of Adam: at powers of two from `RENEWED`.
+
+    The posteriors move less and less, and a fit that is stopped and goes on does so at the same.
+    """
+    return step >= RENEWED and step & (step - 1) == 0
 
 
 def _along(position: Tensor, reach: int) -> Tensor:

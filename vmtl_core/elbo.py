@@ -16,7 +16,7 @@ from vmtl_core._settings import KeepsSettings, described
 from vmtl_core.averaging import HyperAverage
 from vmtl_core.batches import BatchWarning
 from vmtl_core.bundle import Bundle, Encodings, as_rows, draw
-from vmtl_core.candidates import MANY, NEIGHBOURS
+from vmtl_core.candidates import MANY, NEIGHBOURS, nearest_means
 from vmtl_core.distributions import detach, example
 from vmtl_core.divergences import METHODS, mixture_kl, pairwise_kl, responsibilities
 from vmtl_core.expectations import has_expectation, linear_moments
@@ -118,8 +118,9 @@ class MultiTaskELBO(KeepsSettings):
         expectation: "exact" takes the expected log likelihood in closed form or by fixed nodes
             where z = x, the posteriors are Gaussian and the likelihood is one of ours, (5.12), and
             samples elsewhere; "sampled" samples always, as in (5.2).
-        neighbours: how many other tasks a task's prior is made of; those with the nearest own-data
-            posteriors, chosen by `fit`. 0 leaves p_0 alone, the hierarchical model. None takes all
+        neighbours: how many other tasks a task's priors, of w and of z, are made of; those with the
+            nearest own-data posteriors of w, chosen by `fit`, and by Adam anew at steps 16, 32, 64,
+            ..., so that a step's work grows as T. What is left out counts as p_0. 0 leaves p_0 alone, the hierarchical model. None takes all
             up to 500 tasks and 20 beyond: with all, work grows as T^2.
         own_weights, own_latents, own_likelihood: the second set for sources="own", needed where
             `weights` or `latents` isn't a module that can be copied.
@@ -221,19 +222,20 @@ class MultiTaskELBO(KeepsSettings):
         require(
             like.is_floating_point(), f"`weights` must be of real numbers; {q_w} draws {like.dtype}"
         )
+        few = neighbours if neighbours is not None or self.tasks <= MANY else NEIGHBOURS
         self.prior = WeightsPrior(
             self.tasks,
             q_w.event_shape,
             base_prior,
             transfer,
             own_sources=self.own is not None,
-            neighbours=neighbours if neighbours is not None or self.tasks <= MANY else NEIGHBOURS,
+            neighbours=few,
             groups=sources == "groups",
         ).to(like)
         self.latent_mixing: GumbelSoftmaxMixing | None = None
         if latents is not None:
             base = base_prior is not None
-            self.latent_mixing = GumbelSoftmaxMixing(self.tasks, base=base).to(like)
+            self.latent_mixing = GumbelSoftmaxMixing(self.tasks, base=base, neighbours=few).to(like)
 
     @classmethod
     def paper(
@@ -262,6 +264,7 @@ class MultiTaskELBO(KeepsSettings):
         step: int = 0,
         generator: Generator | None = None,
         validate: bool = True,
+        batch_counts: Tensor | None = None,
     ) -> ELBOTerms:
         """One estimate of the objective from a batch, whose rows are scaled up as in (5.3).
 
@@ -278,9 +281,13 @@ class MultiTaskELBO(KeepsSettings):
             step: for the temperature schedule.
             generator: source of all randomness; the global stream if None.
             validate: False skips the checks of the data (`fit` has done them once).
+            batch_counts: B_t of (5.3), (T,); those of `task` if None. Where several processes hold
+                a part of one batch each, the mean over them of the rows that each has: the mean of
+                their estimates, and of gradients as in DistributedDataParallel, is then that of the
+                whole batch, also where a process has no row of some task.
 
         Raises:
-            ValueError: if x, y or task don't fit together or the model.
+            ValueError: if x, y, task or batch_counts don't fit together or the model.
 
         Warns:
             BatchWarning: once, at the first batch with gradients that leaves tasks out.
@@ -288,23 +295,28 @@ class MultiTaskELBO(KeepsSettings):
         validate = validate and not torch.compiler.is_compiling()
         if validate:
             task = self.check(x, y, task)
+            self._check_counts(task, batch_counts)
+        counts = rows_per_task(task, self.tasks) if batch_counts is None else batch_counts
+        scale = self.task_sizes / torch.where(counts > 0, counts, 1)
         x, temperature = as_rows(x), self.temperature(step)
         with seeded(generator):
             fitted = self._evaluate(self.posteriors, x, y, task, validate)
             own = None if self.own is None else self._evaluate(self.own, x, y, task, False)
-            own_elbo = self._own_elbo(own, task, like=fitted.log_likelihood)
+            own_elbo = self._own_elbo(own, task, scale, like=fitted.log_likelihood)
             kl_w = self._kl_weights(fitted, own, temperature)
             kl_z = self._kl_latents(fitted, own, task, temperature)
-        log_likelihood = self._per_task(fitted.log_likelihood, task)
-        return ELBOTerms(
-            log_likelihood, kl_w, self._per_task(kl_z, task), self._log_hyperprior(kl_w), own_elbo
+        log_likelihood, kl_z = (
+            self._per_task(rows, task, scale) for rows in (fitted.log_likelihood, kl_z)
         )
+        return ELBOTerms(log_likelihood, kl_w, kl_z, self._log_hyperprior(kl_w), own_elbo)
 
     def _evaluate(
         self, bundle: Bundle, x: Tensor, y: Tensor, task: Tensor, validate: bool
     ) -> Evaluation:
         """One set's posteriors, and the likelihood of samples from them."""
-        q_w, (q_z, encodings) = bundle.q_weights(), bundle.encode(x, task)
+        mixing = self.latent_mixing
+        sources = None if mixing is None or mixing.index is None else mixing.index[task]
+        q_w, (q_z, encodings) = bundle.q_weights(), bundle.encode(x, task, sources)
         moments = None
         if q_z is None and self.expectation == "exact" and has_expectation(bundle.likelihood):
             moments = linear_moments(q_w, x, task)
@@ -342,7 +354,9 @@ class MultiTaskELBO(KeepsSettings):
     def _divergence(self, q: Distribution, components: Distribution, log_weights: Tensor) -> Tensor:
         return mixture_kl(q, components, log_weights, self.divergence, self.divergence_samples)
 
-    def _own_elbo(self, own: Evaluation | None, task: Tensor, like: Tensor) -> Tensor:
+    def _own_elbo(
+        self, own: Evaluation | None, task: Tensor, scale: Tensor, like: Tensor
+    ) -> Tensor:
         """The ELBO that fits the own-data posteriors, (T,). Equation (5.5)."""
         if own is None:
             return like.new_zeros(self.tasks)
@@ -351,13 +365,12 @@ class MultiTaskELBO(KeepsSettings):
             anchor = standard_normal_like(own.q_latents)
             rows = rows - pairwise_kl(own.q_latents, anchor).squeeze(-1)
         anchor = self.prior.anchor(own.q_weights.event_shape)
-        return self._per_task(rows, task) - pairwise_kl(own.q_weights, anchor).squeeze(-1)
+        return self._per_task(rows, task, scale) - pairwise_kl(own.q_weights, anchor).squeeze(-1)
 
-    def _per_task(self, rows: Tensor, task: Tensor) -> Tensor:
+    def _per_task(self, rows: Tensor, task: Tensor, scale: Tensor) -> Tensor:
         """Sum the rows of each task and scale by N_t / B_t, (T,). Equation (5.3)."""
-        counts = rows_per_task(task, self.tasks).clamp_min(1)
         sums = rows.new_zeros(self.tasks).index_add(0, task, rows)
-        return sums * (self.task_sizes / counts).to(rows.dtype)
+        return sums * scale.to(rows.dtype)
 
     def _log_hyperprior(self, like: Tensor) -> Tensor:
         """Log density of the hyperpriors, once, divided by T like the rest; a scalar."""
@@ -400,6 +413,17 @@ class MultiTaskELBO(KeepsSettings):
                 stacklevel=5,
             )
         return task
+
+    def _check_counts(self, task: Tensor, counts: Tensor | None) -> None:
+        if counts is None:
+            return
+        fits = isinstance(counts, Tensor) and counts.shape == (self.tasks,)
+        require(
+            fits and bool((torch.isfinite(counts) & (counts >= 0)).all()),
+            f"`batch_counts` must be {self.tasks} numbers, finite and not negative; got {counts}",
+        )
+        none = ((rows_per_task(task, self.tasks) > 0) & (counts == 0)).nonzero().flatten().tolist()
+        require(not none, f"`batch_counts` is 0 of tasks that have rows: {none[:10]}")
 
     def settings(self) -> dict[str, Any]:
         """What the parameters' meaning depends on; `state_dict` and `History` carry it."""
@@ -444,7 +468,26 @@ class MultiTaskELBO(KeepsSettings):
         """
         if self.latent_mixing is None:
             raise ValueError("`beta` needs latents; this model was made with `latents=None`")
-        return self.latent_mixing.probabilities()
+        return self.latent_mixing.dense(self.latent_mixing.probabilities())
+
+    @torch.no_grad()
+    def choose_sources(self, seed: int = 0) -> None:
+        """Choose the `neighbours` of every task anew by the posteriors there are; `fit` does.
+
+        Mixing weights of sources that stay are kept. Without `neighbours`, nothing happens.
+
+        Args:
+            seed: of the lines along which the nearest are looked for.
+        """
+        index = self.prior.mixing.index
+        if index is None or not index.shape[1]:
+            return
+        q = self.source_weights()
+        loc, variance = (t.flatten(1).double() for t in (q.mean, q.variance))
+        found = nearest_means(loc, variance, index.shape[1], seed)
+        for mixing in (self.prior.mixing, self.latent_mixing):
+            if mixing is not None:
+                mixing.choose(found)
 
     @torch.no_grad()
     def groups(self) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Generator, Tensor, nn
 
 from vmtl_core._checks import number, one_of, positive_int, positive_number, require, room
 from vmtl_core._settings import KeepsSettings
+from vmtl_core.candidates import MANY
 
 Schedule = Callable[[int], float]
 
@@ -167,12 +168,26 @@ class GumbelSoftmaxMixing(KeepsSettings):
             return self.index
         return torch.cat([self.index, torch.full_like(self.logits[:, :1], self.tasks).long()], 1)
 
+    @torch.no_grad()
+    def choose(self, index: Tensor) -> None:
+        """Take other sources, (T, neighbours); those that stay keep their logits, others begin anew."""
+        assert self.index is not None
+        count = self.index.shape[1]
+        same = index.unsqueeze(2) == self.index.unsqueeze(1)
+        kept = torch.where(same, self.logits[:, None, :count], 0.0).sum(-1)
+        self.logits[:, :count] = torch.where(same.any(-1), kept, self.start[:, :count])
+        self.index.copy_(index)
+
     def dense(self, values: Tensor) -> Tensor:
         """Entries of every row, (T, K), in the columns of their sources: (T, T), or (T, T + 1)."""
         columns = self.columns()
         if columns is None:
             return values
         return values.new_zeros(self.tasks, self.tasks + self.base).scatter(1, columns, values)
+
+    def kept(self, values: Tensor) -> Tensor:
+        """What a `History` keeps of (T, K) entries: `dense`, but of many tasks' neighbours as they are."""
+        return values if self.index is not None and self.tasks > MANY else self.dense(values)
 
     def masked_logits(self) -> Tensor:
         """log pi up to a constant in each row, shape (T, K); `-inf` on the diagonal."""

@@ -26,6 +26,9 @@ from vmtl_core.distributions import correlated, gaussian, map_parameters
 SMALLEST_SCALE = 1e-5
 FULL_ROWS, FULL_NUMBERS = 256, 10_000_000
 """`GaussianWeights` has full covariances up to so many rows of w, and numbers in all of them."""
+WASTE, STEP = 1.5, 1.25
+"""Encoders take all tasks in one pass if that takes so many times the rows at most; else tasks whose
+numbers of rows are within the second factor of each other."""
 
 
 class GaussianWeights(nn.Module):
@@ -156,12 +159,48 @@ class GaussianEncoder(nn.Module):
             return map_parameters(
                 every, lambda t: t[task, torch.arange(len(task), device=t.device)]
             )
-        task = task.long()
-        rows, place = self._flat(x), place_in_task(task, self.tasks)
-        most = int(rows_per_task(task, self.tasks).max())
-        padded = rows.new_zeros(self.tasks, most, rows.shape[1])
-        padded[task, place] = rows
-        return self._gaussian(self._layers(padded)[task, place])
+        rows = torch.arange(len(task), device=task.device)
+        return self._gaussian(self._each(self._flat(x), rows, task.long()))
+
+    def chosen_rows(self, x: Tensor, sources: Tensor) -> Distribution:
+        """q(z|x_n, D_k) of every row under the encoders of a few tasks k, (B, K): the same shape."""
+        rows = torch.arange(len(sources), device=sources.device).repeat_interleave(sources.shape[1])
+        each = self._each(self._flat(x), rows, sources.flatten().long())
+        return self._gaussian(each.unflatten(0, sources.shape))
+
+    def _each(self, x: Tensor, rows: Tensor, task: Tensor) -> Tensor:
+        """What the encoder of each of `task` (E,) makes of each of `rows` (E,): (E, 2 latent_features).
+
+        Tasks are padded to one number of rows; if that wastes much, in sets of about as many.
+        """
+        place, counts = place_in_task(task, self.tasks), rows_per_task(task, self.tasks)
+        most = int(counts.max())
+        if self.tasks * most <= WASTE * len(rows):
+            return self._padded(x[rows], task, place, most)
+        size = counts.clamp_min(1).double().log().div(math.log(STEP)).long()
+        order = size[task].argsort(stable=True)
+        found = []
+        for one in order.split(rows_per_task(size[task], int(size.max()) + 1).tolist()):
+            if len(one):
+                members, among = task[one].unique(return_inverse=True)
+                most = int(counts[members].max())
+                found.append(self._padded(x[rows[one]], among, place[one], most, members))
+        return torch.cat(found)[order.argsort()]
+
+    def _padded(
+        self, x: Tensor, task: Tensor, place: Tensor, most: int, members: Tensor | None = None
+    ) -> Tensor:
+        """Every row through its task's layers, (E, 2 latent_features).
+
+        Args:
+            x, task, place: rows, whose each is among the members, and which of theirs it is.
+            most: rows of a task.
+            members: the tasks that there are; None for all.
+        """
+        shape = self.tasks if members is None else len(members), most, x.shape[1]
+        padded = x.new_zeros(shape)
+        padded[task, place] = x
+        return self._layers(padded, members)[task, place]
 
     def _flat(self, x: Tensor) -> Tensor:
         """Rows of numbers, (B, in_features), in the parameters' dtype."""
@@ -175,9 +214,11 @@ class GaussianEncoder(nn.Module):
         )
         return x.reshape(len(x), wanted).to(self.matrices[0].dtype)
 
-    def _layers(self, h: Tensor) -> Tensor:
-        """All T perceptrons at once, (T, B, in_features) to (T, B, 2 latent_features)."""
+    def _layers(self, h: Tensor, members: Tensor | None = None) -> Tensor:
+        """All T perceptrons at once, or some, (T, B, in_features) to (T, B, 2 latent_features)."""
         for i, (matrix, bias) in enumerate(zip(self.matrices, self.biases, strict=True)):
+            if members is not None:
+                matrix, bias = matrix[members], bias[members]
             h = torch.baddbmm(bias, F.relu(h) if i else h, matrix)
         return h
 

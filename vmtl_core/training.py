@@ -357,7 +357,7 @@ def _ascend(
             _stop_if_not_finite(terms, history)
             if history.step % every == 0 and mixing.tasks**2 * 2 <= 20_000_000:
                 logits = ascent.state.logits.masked_fill(mixing.excluded, -torch.inf)
-                record_mixing(history, mixing.dense(logits.softmax(-1)), None)
+                record_mixing(history, mixing.kept(logits.softmax(-1)), None)
             for name, value in terms.items():
                 history.terms[name].append(value)
             history.terms["temperature"].append(temperature)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-FOLDERS = ("vmtl_core", "tests", "benchmarks", "tools", "_ext")
+FOLDERS = ("vmtl_core", "tests", "benchmarks", "tools", "_ext", "examples")
 COMMANDS = {
     "lint": ("ruff", "check", "--no-fix", "."),
     "format": ("ruff", "format", "--check", "--diff", "."),
