@@ -18,6 +18,7 @@ from vmtl_core._checks import require
 from vmtl_core._random import forked
 from vmtl_core._unseen import unseen_leaves
 from vmtl_core.batches import StratifiedBatches
+from vmtl_core.checkpoint import Checkpoint
 from vmtl_core.elbo import ELBOTerms, MultiTaskELBO
 from vmtl_core.history import (
     History,
@@ -48,6 +49,7 @@ def fit_adam(
     record: int,
     tolerance: float | None,
     history: History,
+    file: Checkpoint | None = None,
 ) -> None:
     """Stochastic gradient steps until `history.step` is `steps`; see `fit`."""
     batches = None if batch_size is None else StratifiedBatches(task, batch_size)
@@ -74,6 +76,8 @@ def fit_adam(
                     _warn_of_unseen(terms.loss, model)
                 terms.loss.backward(inputs=parameters)
             _stop_if_non_finite(model, terms, parameters, kept, history)
+            if file is not None:  # only now: what it holds is of a finite objective
+                file.keep(history, optimizer.state_dict)
             if step % every == 0 or step == steps - 1:
                 record_mixing(history, model.alpha(), _beta(model))
             record_terms(terms, model.temperature(step), history)
