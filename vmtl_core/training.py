@@ -54,7 +54,13 @@ from vmtl_core.history import (
     thin_record,
 )
 from vmtl_core.mixing import Schedule, constant, cosine_decay
-from vmtl_core.report import intervals, warn_of_unidentified, warn_of_units
+from vmtl_core.report import (
+    equally_likely,
+    interval,
+    warn_of_unidentified,
+    warn_of_units,
+    weighted,
+)
 from vmtl_core.units import MANY_INPUTS
 
 __all__ = [
@@ -401,7 +407,7 @@ def _ascend(
     temperature = found.problem.mixing.weights.temperature
     bar = tqdm(total=steps, initial=history.step, disable=not progress, desc="fit", mininterval=0.5)
     kept = pack(ascent, lower)
-    history.hyperparameters = {}
+    history.hyperparameters, history.draws = {}, {}
     model.average.clear()
     with bar, _keep_sweeps(model, found, lambda: kept, history), whole_steps() as stop:
         while history.step < steps:
@@ -488,4 +494,6 @@ def _average(
     with_base = base if model.prior.base is not None else (loc.new_empty(0), loc.new_empty(0))
     values = [t.to(like) for t in (loc, root, noise, *with_base)]
     model.average.fill(*values, labels=getattr(result, "labels", None))
-    history.hyperparameters = intervals(model, result, ascent, units)
+    draws = weighted(model, result, ascent, units)
+    history.hyperparameters = {name: interval(*pair) for name, pair in draws.items()}
+    history.draws = {name: equally_likely(*pair) for name, pair in draws.items()}

@@ -98,7 +98,7 @@ MOMENTS: dict[str, list[tuple[Any, str, int, bool]]] = {
         (torch, "save", 2, True),
         (Ascent, "sweep", 3, False),
         (training, "_average", 1, False),
-        (training, "intervals", 1, False),
+        (training, "weighted", 1, False),
     ],
 }
 MOMENTS["batches"] = MOMENTS["adam"]
