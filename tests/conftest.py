@@ -12,6 +12,7 @@ from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+NO_ARVIZ = "THE TESTS OF `to_arviz` DID NOT RUN: no ArviZ found. Get it with `pip install arviz`."
 NO_BROWSER = (
     "THE BROWSER TESTS DID NOT RUN: no Chromium found. Get it with "
     "`apt-get install chromium` (or your system's package), then repeat `make test`."
@@ -52,7 +53,9 @@ def interruptible() -> Iterator[None]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say once, where nobody can miss it, that the browser tests were skipped."""
+    """Say once, where nobody can miss it, that tests of the browser, or of ArviZ, were skipped."""
     skipped = terminalreporter.stats.get("skipped", [])
+    if any("test_arviz.py" in report.nodeid for report in skipped):
+        terminalreporter.write_line(NO_ARVIZ, yellow=True, bold=True)
     if any("tests/browser/" in report.nodeid for report in skipped) and chromium() is None:
         terminalreporter.write_line(NO_BROWSER, yellow=True, bold=True)

@@ -5,7 +5,7 @@
 - `student/`: the chapters without the folded solutions, and at the end a cell that keeps the table of
   `progress()` in a file to hand in.
 - `solutions/`: the chapters with every stub replaced by its solution.
-- `slides/`: one page a chapter, made by `slides.py` from the chapters as the last build executed them;
+- `slides/`: one page a chapter, which asks nothing of a network, made by `slides.py` from the chapters as the last build executed them;
   a chapter that was not executed has none.
 """
 
@@ -22,7 +22,7 @@ import nbformat
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tools.slides import slides  # noqa: E402
+from tools.slides import slides, write_scripts  # noqa: E402
 from tools.strip_notebooks import name_cells  # noqa: E402
 
 SOLUTION = re.compile(r"<details><summary>Solution.*?</details>", re.S)
@@ -116,6 +116,7 @@ def main(out: Path) -> int:
         for name, text in pages.items():
             (out / name).parent.mkdir(parents=True, exist_ok=True)
             (out / name).write_text(text, "utf-8")
+    write_scripts(out / "slides")
     print(f"written: {out}/student, {out}/solutions, {out}/slides")
     return 0
 

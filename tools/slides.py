@@ -3,17 +3,23 @@
 A section makes a slide of its heading, its first paragraph and its numbered equations; the sections of
 questions and of take-aways, and every exercise, are shown whole. Each described figure is a slide
 below its section's. What a cell tagged `slide` prints is shown with its section, what is tagged
-`no-slide` never. reveal.js and MathJax, which show the slides, are asked of a CDN.
+`no-slide` never. reveal.js and MathJax, which show the slides, lie beside them in the folder `reveal`.
 """
 
 import base64
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import nbformat
 from nbconvert import SlidesExporter
 
+ROOT = Path(__file__).resolve().parents[1]
+REVEAL = ROOT / "tools" / "reveal"
+MATHJAX = ROOT / "vendor" / "mathjax" / "tex-svg-full.js"
+WIDTH, HEIGHT = 1100, 700
+"""Of a slide, in pixels before it is fitted to the screen."""
 HEADING = re.compile(r"^(#{1,3}) (.+)$", re.M)
 DISPLAY = re.compile(r"\$\$.+?\$\$", re.S)
 BADGE = re.compile(r"^\[!\[Open in Colab\].*\n+", re.M)
@@ -37,11 +43,25 @@ def slides(chapter: Any, folder: Path) -> str:
         cells += of_text(cell.source) if cell.cell_type == "markdown" else of_code(cell)
     known = {key: chapter.metadata[key] for key in ("kernelspec", "language_info")}
     shown = nbformat.v4.new_notebook(cells=embedded(cells, folder), metadata=known)
-    exporter = SlidesExporter(exclude_input=True, exclude_output_prompt=True, reveal_number="c/t")
-    exporter.reveal_scroll, exporter.reveal_width = True, "1100"
+    exporter = SlidesExporter(exclude_input=True, exclude_output_prompt=True, reveal_theme="book")
+    exporter.raw_template = (REVEAL / "slides.html.j2").read_text("utf-8")
+    exporter.reveal_url_prefix = "reveal"
+    exporter.reveal_width, exporter.reveal_height = str(WIDTH), str(HEIGHT)
     title = HEADING.search(chapter.cells[0].source)
     page, _ = exporter.from_notebook_node(shown, {"metadata": {"name": title[2] if title else ""}})
     return page
+
+
+def write_scripts(folder: Path) -> None:
+    """What the slides in a folder need beside them."""
+    shutil.copytree(
+        REVEAL,
+        folder / "reveal",
+        dirs_exist_ok=True,
+        ignore=shutil.ignore_patterns("*.j2", "README.md"),
+    )
+    shutil.copy(MATHJAX, folder / "reveal")
+    shutil.copy(MATHJAX.with_name("LICENSE"), folder / "reveal" / "LICENSE-MathJax")
 
 
 def of_text(text: str) -> list[Any]:

@@ -19,6 +19,7 @@ from vmtl_core._random import forked
 from vmtl_core._unseen import unseen_leaves
 from vmtl_core.batches import StratifiedBatches
 from vmtl_core.candidates import is_renewal
+from vmtl_core.checkpoint import Checkpoint
 from vmtl_core.elbo import ELBOTerms, MultiTaskELBO
 from vmtl_core.history import (
     History,
@@ -49,6 +50,7 @@ def fit_adam(
     record: int,
     tolerance: float | None,
     history: History,
+    file: Checkpoint | None = None,
 ) -> None:
     """Stochastic gradient steps until `history.step` is `steps`; see `fit`."""
     batches = None if batch_size is None else StratifiedBatches(task, batch_size)
@@ -77,6 +79,8 @@ def fit_adam(
                     _warn_of_unseen(terms.loss, model)
                 terms.loss.backward(inputs=parameters)
             _stop_if_non_finite(model, terms, parameters, kept, history)
+            if file is not None:  # only now: what it holds is of a finite objective
+                file.keep(history, optimizer.state_dict)
             if step % every == 0 or step == steps - 1:
                 record_mixing(history, *_weights(model))
             record_terms(terms, model.temperature(step), history)

@@ -378,6 +378,15 @@ def pack(ascent: Ascent, lower: Tensor | None) -> dict[str, Any]:
     }
 
 
+def moved(packed: Any, device: torch.device) -> Any:
+    """What `pack` gave, on a device: a file is read on the CPU."""
+    if isinstance(packed, Tensor):
+        return packed.to(device)
+    if isinstance(packed, dict):
+        return {name: moved(one, device) for name, one in packed.items()}
+    return [moved(one, device) for one in packed] if isinstance(packed, list) else packed
+
+
 def unpack(model: MultiTaskELBO, found: Setting, packed: dict[str, Any]) -> Ascent:
     """Go on where `pack` was."""
     loc, log_sd, log_scale, elbo = packed["own"]

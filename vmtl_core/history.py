@@ -44,6 +44,8 @@ class History:
         hyperparameters: name -> `Interval` in units of the data, of the learned ones that were
             averaged over: "noise_scale", "population_mean", "population_sd", "transfer_width";
             empty after Adam, or with `average=False`.
+        draws: name -> draws of the same from their posterior, (S, ...), each as likely; the noise's
+            and the population's in step with each other.
         terms: name -> list of floats, one per step: "elbo", its terms "log_likelihood",
             "kl_weights", "kl_latents", "own_elbo" (means over tasks, nats), "hyperprior", and
             "temperature".
@@ -60,6 +62,7 @@ class History:
         self.method = ""
         self.converged: bool | None = None
         self.hyperparameters: dict[str, Interval] = {}
+        self.draws: dict[str, Tensor] = {}
         self.terms: dict[str, list[float]] = {name: [] for name in (*AVERAGED, "temperature")}
         self.record_steps: list[int] = []
         self.alpha: list[Tensor] = []
@@ -85,7 +88,7 @@ class History:
             ValueError: if it can't be that; the message names the entries that don't fit.
         """
         require(isinstance(state, dict), f"`state` must be a dict; got {type(state).__name__}")
-        state = {"settings": {}} | state
+        state = {"settings": {}, "draws": {}} | state  # which earlier versions lack
         missing = sorted(vars(self).keys() ^ state.keys())
         require(not missing, f"`state` must be what `state_dict` gave; differs in {missing}")
         wrong = sorted(name for name, value in state.items() if not _fits(name, value))
@@ -124,6 +127,8 @@ def _fits(name: str, value: Any) -> bool:
     if name == "hyperparameters":
         tensors = [one for found in value.values() for one in _three(found)]
         return all(isinstance(one, Tensor) for one in tensors)
+    if name == "draws":
+        return all(isinstance(one, Tensor) for one in value.values())
     if name in ("alpha", "beta"):
         return all(isinstance(one, Tensor) for one in value)
     return name != "record_steps" or _numbers(value)

@@ -7,8 +7,7 @@ from typing import Any
 
 from vmtl_core._checks import require
 from vmtl_core.elbo import MultiTaskELBO
-from vmtl_core.history import History
-from vmtl_core.saving import read
+from vmtl_core.saving import put_back, read
 
 
 def load(path: str | os.PathLike[str], model: MultiTaskELBO | None = None) -> Any:
@@ -39,12 +38,4 @@ def load(path: str | os.PathLike[str], model: MultiTaskELBO | None = None) -> An
         f"`model` must be a MultiTaskELBO made as that of {str(path)!r} was; got {model!r}",
     )
     assert model is not None
-    history = stored.state["history"]
-    history = None if history is None else History().load_state_dict(history)
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    try:
-        model.load_state_dict(stored.state["model"])
-    except RuntimeError as error:
-        model.load_state_dict(before)
-        raise ValueError(f"`model` must be made as the saved one was: {error}") from None
-    return history
+    return put_back(stored, model)

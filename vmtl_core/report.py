@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from vmtl_core.units import Measured
 
 LEVELS = (0.05, 0.95)
+KEPT = 500
+"""Draws of the hyperparameters that a history keeps."""
 FAR_MEAN, FAR_SD = 3.0, 5.0
 """A column is far off if its mean is over so many sds from 0, or its sd above so much."""
 
@@ -29,17 +31,26 @@ FAR_MEAN, FAR_SD = 3.0, 5.0
 def intervals(
     model: MultiTaskELBO, found: Averaged | GroupAverage, ascent: Ascent, units: Measured
 ) -> dict[str, Interval]:
-    """Posterior means and 90 % intervals of the learned hyperparameters, in units of the data.
+    """Posterior means and 90 % intervals of the learned hyperparameters; see `weighted`."""
+    draws = weighted(model, found, ascent, units)
+    return {name: interval(*pair) for name, pair in draws.items()}
+
+
+def weighted(
+    model: MultiTaskELBO, found: Averaged | GroupAverage, ascent: Ascent, units: Measured
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """Draws (S, ...) of the learned hyperparameters with their weights (S,), in units of the data.
 
     "population_mean" and "population_sd" are of w, shaped as its event; "transfer_width" is delta
     in units of the population's sd (stationary) or of standard weights.
     """
-    draws, result = found.draws, {}
+    draws = found.draws
+    result: dict[str, tuple[Tensor, Tensor]] = {}
     weights = draws.log_weights.exp()
     if draws.noise.shape[1]:
         noise = ascent.own.noise.all(draws.noise).exp() * units.target_scale
         noise = noise[:, ascent.own.noise.learned]
-        result["noise_scale"] = interval(noise, weights)
+        result["noise_scale"] = noise, weights
     shape = model.posteriors.weights.event_shape
     if ascent.own.population.learned:
         basis, offset = units.basis, units.offset
@@ -50,10 +61,10 @@ def intervals(
         spread = (basis * draws.log_sd.exp().unsqueeze(-2)).square().sum(-1).sqrt()
         for name, values in (("population_mean", mean), ("population_sd", spread)):
             values = values.mT.reshape(len(values), *shape)
-            result[name] = interval(values, weights)
+            result[name] = values, weights
     if found.widths is not None:
         widths = found.widths.exp().mT.reshape(len(found.widths), *shape)
-        result["transfer_width"] = interval(widths, found.width_weights)
+        result["transfer_width"] = widths, found.width_weights
     return result
 
 
@@ -72,6 +83,13 @@ def interval(values: Tensor, weights: Tensor) -> Interval:
     shape = values.shape[1:]
     mean = (weights.unsqueeze(-1) * flat).sum(0)
     return Interval(mean.view(shape), ends[0].view(shape), ends[1].view(shape))
+
+
+def equally_likely(values: Tensor, weights: Tensor) -> Tensor:
+    """`KEPT` of weighted draws (S, ...), each as likely: those of the same weights in step."""
+    edges = weights.cumsum(0)
+    ticks = (torch.arange(KEPT).to(edges) + 0.5) / KEPT * edges[-1]
+    return values[torch.searchsorted(edges, ticks).clamp_max(len(values) - 1)]
 
 
 def warn_of_units(model: MultiTaskELBO, x: Tensor, y: Tensor, coordinate: bool) -> None:

@@ -69,11 +69,16 @@ def save(
         history is None or isinstance(history, History),
         f"`history` must be what `fit` returned, or None; got {type(history).__name__}",
     )
+    write(path, stored_model(model, history))
+
+
+def stored_model(model: MultiTaskELBO, history: History | None) -> Stored:
+    """What a file of a model holds."""
     state = {
         "model": model.state_dict(),
         "history": None if history is None else history.state_dict(),
     }
-    write(path, Stored("model", {"settings": model.settings()}, state))
+    return Stored("model", {"settings": model.settings()}, state)
 
 
 def write(path: str | os.PathLike[str], stored: Stored) -> None:
@@ -97,36 +102,39 @@ def write(path: str | os.PathLike[str], stored: Stored) -> None:
         aside.unlink(missing_ok=True)
 
 
-def read(path: str | os.PathLike[str]) -> Stored:
+def read(path: str | os.PathLike[str], name: str = "path") -> Stored:
     """What a file holds, on the CPU; nothing in it is run.
 
     Args:
         path: of the file.
+        name: of the argument, in messages.
 
     Raises:
         ValueError: for a file that is truncated, of another program, or of a newer version.
     """
-    whole = _loaded(Path(path))
+    whole = _loaded(Path(path), name)
     found = whole.get("format") if isinstance(whole, dict) else None
-    require(found == FORMAT, f"`path` must be a file that `save` wrote; {str(path)!r} is another's")
-    version = whole["version"]
+    require(
+        found == FORMAT, f"`{name}` must be a file that `save` wrote; {str(path)!r} is another's"
+    )
+    version = whole.get("version")
     require(
         isinstance(version, int) and version <= VERSION,
-        f"`path` is of format {version!r}, of a newer version of vmtl_core; this one reads up to "
+        f"`{name}` is of format {version!r}, of a newer version of vmtl_core; this one reads up to "
         f"{VERSION}: upgrade it",
     )
     try:
         return Stored(whole["kind"], json.loads(whole["header"]), whole["state"])
     except (KeyError, ValueError, TypeError) as error:
         raise ValueError(
-            f"`path` must be a file that `save` wrote; {path!r} lacks {error}"
+            f"`{name}` must be a file that `save` wrote; {path!r} lacks {error}"
         ) from None
 
 
-def _loaded(path: Path) -> Any:
+def _loaded(path: Path, name: str) -> Any:
     with path.open("rb") as file:
         zipped = file.read(2) == b"PK"
-    require(zipped, f"`path` must be a file that `save` wrote; {str(path)!r} is another's")
+    require(zipped, f"`{name}` must be a file that `save` wrote; {str(path)!r} is another's")
     try:
         with zipfile.ZipFile(path) as parts:
             damaged = parts.testzip()
@@ -134,12 +142,29 @@ def _loaded(path: Path) -> Any:
         damaged = "its end"
     require(
         damaged is None,
-        f"`path` must be a whole file; {str(path)!r} is truncated or damaged ({damaged})",
+        f"`{name}` must be a whole file; {str(path)!r} is truncated or damaged ({damaged})",
     )
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise ValueError(
-            f"`path` must be a file that `save` wrote; {str(path)!r} is another's, or damaged "
+            f"`{name}` must be a file that `save` wrote; {str(path)!r} is another's, or damaged "
             f"({str(error).splitlines()[0]})"
         ) from None
+
+
+def put_back(stored: Stored, model: MultiTaskELBO) -> History | None:
+    """Overwrite a model with what a file holds of one; its history, if there is one.
+
+    Raises:
+        ValueError: if it is another's; `model` is then as it was.
+    """
+    history = stored.state["history"]
+    history = None if history is None else History().load_state_dict(history)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    try:
+        model.load_state_dict(stored.state["model"])
+    except (RuntimeError, ValueError) as error:
+        model.load_state_dict(before)
+        raise ValueError(f"`model` must be made as the saved one was: {error}") from None
+    return history

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,15 +19,17 @@ from tqdm import tqdm
 from vmtl_core import _checks
 from vmtl_core._checks import one_of, positive_finite, positive_int, require
 from vmtl_core._random import forked
-from vmtl_core._settings import compare
+from vmtl_core._settings import compare, described
 from vmtl_core.adam import FIRST_RATE, LAST_SHARE, fit_adam, step_seed, whole_steps
 from vmtl_core.averaging import Averaged, average
 from vmtl_core.batches import StratifiedBatches
+from vmtl_core.checkpoint import STEPS, SWEEPS, Checkpoint, check_checkpoint, checksum
 from vmtl_core.closed_form import (
     Setting,
     begin,
     check_spread,
     correlated,
+    moved,
     obstacle,
     pack,
     setting,
@@ -50,7 +54,13 @@ from vmtl_core.history import (
     thin_record,
 )
 from vmtl_core.mixing import Schedule, constant, cosine_decay
-from vmtl_core.report import intervals, warn_of_unidentified, warn_of_units
+from vmtl_core.report import (
+    equally_likely,
+    interval,
+    warn_of_unidentified,
+    warn_of_units,
+    weighted,
+)
 from vmtl_core.units import MANY_INPUTS
 
 __all__ = [
@@ -82,6 +92,8 @@ def fit(
     method: str = "auto",
     tolerance: float | None = 1e-5,
     average: bool = True,
+    checkpoint: str | os.PathLike[str] | None = None,
+    every: int | None = None,
 ) -> History:
     """Maximise the multi-task ELBO.
 
@@ -121,12 +133,21 @@ def fit(
             width) drawn from their posterior, (5.17), with groups also at partitions of the tasks,
             (12.7), which `predictive` then averages over. The model's parameters are those of the
             optimum either way.
+        checkpoint: a file in which the fit keeps what it has: model, history and optimiser, written
+            aside and renamed. Killed at any moment, the same call goes on from the file and gives
+            the numbers of a fit that never stopped, bit for bit on the same machine; once the fit
+            has ended, it gives them at once. `load` reads the file too. Remove it to fit afresh.
+        every: after how many steps of Adam the file is written, 100 if None; or after how many
+            sweeps of the closed form, 1 if None, the first time once its own-data half is fitted
+            and groups are found. What comes after the last writing is done again, the average too.
 
     Returns:
         The history, which `resume` takes; `print(history.summary())` shows how it ended.
 
     Raises:
-        ValueError: bad data or arguments; `method="coordinate"` where it can't be.
+        ValueError: bad data or arguments; `method="coordinate"` where it can't be; a `checkpoint`
+            of another model, table or call, which is named, or truncated, of another program or of
+            a newer version.
         NonFiniteError: the objective turned non-finite. The message says at which step and in
             which term; the model keeps the last parameters whose objective was finite.
 
@@ -151,9 +172,8 @@ def fit(
         >>> history.method, history.converged
         ('coordinate', True)
     """
-    positive_int("steps", steps)
-    positive_int("record", record)
-    positive_int("seed", seed, least=0)
+    steps, record = positive_int("steps", steps), positive_int("record", record)
+    seed = positive_int("seed", seed, least=0)
     one_of("method", method, METHODS)
     require(
         tolerance is None or positive_finite("tolerance", tolerance) > 0,
@@ -163,11 +183,27 @@ def fit(
         resume is None or isinstance(resume, History),
         f"`resume` must be the History of an earlier fit; got {type(resume).__name__}",
     )
+    check_checkpoint(checkpoint, every, resume)
     rate = _schedule(lr, steps)
     task = _check_data(model, x, y, task, seed)
     if batch_size is not None:
         StratifiedBatches(task, batch_size)
     coordinate = _choose(model, x, method, batch_size, resume)
+    file, ended = None, False
+    if checkpoint is not None:
+        call = {
+            "steps": steps,
+            "lr": described(lr),
+            "batch_size": None if batch_size is None else int(batch_size),
+            "seed": seed,
+            "record": record,
+            "method": method,
+            "tolerance": None if tolerance is None else float(tolerance),
+            "average": bool(average),
+        }
+        call |= _identity(model, x, y, task)
+        file = Checkpoint(model, Path(checkpoint), every or (SWEEPS if coordinate else STEPS), call)
+        resume, ended = file.restore()
     if resume is not None:
         _same_model(model, resume)
     history = History() if resume is None else resume
@@ -175,6 +211,7 @@ def fit(
     history.settings = model.settings()
     found = None
     if coordinate:
+        history.optimizer = moved(history.optimizer, x.device)
         check_spread(model, x, y, task)
     if resume is None:  # only now: what is refused leaves the model as it was
         _afresh(model)
@@ -185,9 +222,13 @@ def fit(
     warn_of_units(model, x, y, coordinate)
     warn_of_unidentified(model, x)
     try:
-        if coordinate:
+        if ended:
+            pass
+        elif coordinate:
             assert found is not None
-            _ascend(model, found, make, steps, seed, progress, record, tolerance, average, history)
+            _ascend(
+                model, found, make, steps, seed, progress, record, tolerance, average, history, file
+            )
         else:
             model.average.clear()
             fit_adam(
@@ -203,13 +244,29 @@ def fit(
                 record,
                 tolerance,
                 history,
+                file,
             )
+        if file is not None and not ended:
+            file.write(history, ended=True)
     except BaseException as error:
         error.history = history  # type: ignore[attr-defined]
         raise
     if history.converged is False:
         warnings.warn(_unsettled(history, steps), ConvergenceWarning, stacklevel=2)
     return history
+
+
+def _identity(model: MultiTaskELBO, x: Tensor, y: Tensor, task: Tensor) -> dict[str, Any]:
+    """What model and table are, for a checkpoint, as text and numbers."""
+    samples = ("weight_samples", "latent_samples", "divergence_samples")
+    return {
+        "x": checksum(x),
+        "y": checksum(y),
+        "task": checksum(task),
+        "dtype": sorted({str(p.dtype) for p in model.parameters()}),
+        **{name: getattr(model, name) for name in samples},
+        **model.settings(),
+    }
 
 
 def _schedule(lr: float | Schedule | None, steps: int) -> Schedule:
@@ -333,6 +390,7 @@ def _ascend(
     tolerance: float | None,
     averaged: bool,
     history: History,
+    file: Checkpoint | None,
 ) -> None:
     """Sweeps until the objective has settled; then the average over the hyperparameters."""
     packed = history.optimizer.get("coordinate")
@@ -349,9 +407,13 @@ def _ascend(
     temperature = found.problem.mixing.weights.temperature
     bar = tqdm(total=steps, initial=history.step, disable=not progress, desc="fit", mininterval=0.5)
     kept = pack(ascent, lower)
+    history.hyperparameters, history.draws = {}, {}
+    model.average.clear()
     with bar, _keep_sweeps(model, found, lambda: kept, history), whole_steps() as stop:
         while history.step < steps:
             kept = pack(ascent, lower)
+            if file is not None:
+                file.keep(history, partial(_written, model, found, kept))
             ascent.sweep()
             terms = ascent.measure()
             _stop_if_not_finite(terms, history)
@@ -371,8 +433,6 @@ def _ascend(
                     break
     if tolerance is not None:
         history.converged = bool(history.converged) and ascent.own.settled
-    history.hyperparameters = {}
-    model.average.clear()
     if averaged and model.sources in ("own", "groups") and model.hyperprior is not None:
         _average(model, ascent, found, seed, history)
 
@@ -397,8 +457,13 @@ def _keep_sweeps(
     try:
         yield
     finally:
-        write(model, unpack(model, found, kept()), found.units)
-        history.optimizer = {"coordinate": kept(), "parameters": _shapes(model)}
+        history.optimizer = _written(model, found, kept())
+
+
+def _written(model: MultiTaskELBO, found: Setting, kept: dict[str, Any]) -> dict[str, Any]:
+    """Bring the model to a sweep; the optimiser's state of it."""
+    write(model, unpack(model, found, kept), found.units)
+    return {"coordinate": kept, "parameters": _shapes(model)}
 
 
 def _stop_if_not_finite(terms: dict[str, float], history: History) -> None:
@@ -429,4 +494,6 @@ def _average(
     with_base = base if model.prior.base is not None else (loc.new_empty(0), loc.new_empty(0))
     values = [t.to(like) for t in (loc, root, noise, *with_base)]
     model.average.fill(*values, labels=getattr(result, "labels", None))
-    history.hyperparameters = intervals(model, result, ascent, units)
+    draws = weighted(model, result, ascent, units)
+    history.hyperparameters = {name: interval(*pair) for name, pair in draws.items()}
+    history.draws = {name: equally_likely(*pair) for name, pair in draws.items()}

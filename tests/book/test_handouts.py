@@ -1,5 +1,6 @@
 """What a class gets: chapters without solutions, chapters solved, slides; the teacher's plans."""
 
+import hashlib
 import math
 import re
 from pathlib import Path
@@ -13,7 +14,7 @@ from tests.book.chapters import BOOK, CHAPTERS, every_chapter, read
 from tests.book.test_exercise_cells import assignment, definition, source_of
 from tests.conftest import ROOT
 from tools.handouts import main, student, with_solutions
-from tools.slides import slides
+from tools.slides import slides, write_scripts
 from vmtl_core.lab.exercises import chapters, exercises, find
 from vmtl_core.lab.exercises.compare import difference
 from vmtl_core.lab.exercises.engine import Exercise
@@ -117,6 +118,21 @@ def test_slides_show_what_a_room_needs(tmp_path: Path) -> None:
     assert "Answered." not in body
     assert "Hence it follows." in notes[1]
     assert shown.count("data:image/png") == 1
+
+
+def test_slides_ask_nothing_of_a_network(tmp_path: Path) -> None:
+    """What a page loads lies beside it; the copies are those that the README names."""
+    page = slides(executed_chapter(), tmp_path)
+    loaded = re.findall(r"<(?:script|link|img)[^>]*?(?:src|href)=\"([^\"]*)\"", page)
+    loaded = [one for one in loaded if not one.startswith("data:")]
+    write_scripts(tmp_path)
+    assert len(loaded) == 5
+    assert all((tmp_path / one).is_file() for one in loaded), loaded
+    assert "import mermaid" not in page
+    told = (ROOT / "tools" / "reveal" / "README.md").read_text("utf-8")
+    names = ("dist/reveal.js", "dist/reveal.css", "plugin/notes/notes.js")
+    copies = [(tmp_path / "reveal" / name).read_bytes() for name in names]
+    assert re.findall(r"[0-9a-f]{64}", told) == [hashlib.sha256(one).hexdigest() for one in copies]
 
 
 def test_all_that_is_written(tmp_path: Path) -> None:

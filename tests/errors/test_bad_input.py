@@ -1076,6 +1076,29 @@ FITTING: list[Row] = [
         lambda: fit(method="coordinate", resume=adam()),
         ["`method`", "`resume`, 'adam'", "'coordinate'"],
     ),
+    ("checkpoint of no path", lambda: fit(checkpoint=3), ["`checkpoint`", "a path", "got int"]),
+    (
+        "checkpoint in no folder",
+        lambda: fit(checkpoint="nowhere/fit.vmtl"),
+        ["`checkpoint`", "a folder that exists", "'nowhere/fit.vmtl'"],
+    ),
+    ("checkpoint a folder", lambda: fit(checkpoint="."), ["`checkpoint`", "a file", "'.'"]),
+    (
+        "checkpoint of another program",
+        lambda: fit(checkpoint=os.devnull),
+        ["`checkpoint`", "`save` wrote", "another's"],
+    ),
+    (
+        "checkpoint and resume",
+        lambda: fit(checkpoint="fit.vmtl", resume=fit()),
+        ["`resume`", "None", "`checkpoint`", "both"],
+    ),
+    ("every without checkpoint", lambda: fit(every=5), ["`every`", "`checkpoint`", "got 5"]),
+    (
+        "every of zero",
+        lambda: fit(checkpoint="fit.vmtl", every=0),
+        ["`every`", "an integer >= 1", "got 0"],
+    ),
     ("tolerance of zero", lambda: fit(tolerance=0.0), ["`tolerance`", "> 0", "got 0"]),
     (
         "an expectation of another kind",

@@ -4,7 +4,9 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 from tests.conftest import ROOT
 from vmtl_core.lab.datasets import clinics, table_file
@@ -70,6 +72,7 @@ def test_schools_intervals_hold() -> None:
 
 
 def test_rail_choices_are_calibrated() -> None:
+    """Their probabilities; and 90 % intervals of how often each traveller takes the second."""
     table = read_csv(table_file("rail_choices"), task="id")
     for name in ("price", "time", "change", "comfort"):
         table[name] = table[f"{name}1"] - table[f"{name}2"]
@@ -85,6 +88,22 @@ def test_rail_choices_are_calibrated() -> None:
     assert abs(kept[high].mean() - chance[high].mean()) < 0.05
     assert abs(kept[low].mean() - chance[low].mean()) < 0.05
     assert model.score(test) > 0.7
+    draws = model._ask(test).answer.sample(torch.Size((2000,))).numpy()
+    inside = [
+        held(draws[:, rows].sum(1), kept[rows].sum(), chance=share)
+        for rows, share in zip(
+            [(test["id"] == one).to_numpy() for one in pd.unique(test["id"])],
+            np.random.default_rng(0).random(test["id"].nunique()),
+            strict=True,
+        )
+    ]
+    assert 0.86 < np.mean(inside) < 0.93
+
+
+def held(draws: np.ndarray, count: int, chance: float) -> bool:
+    """Whether a 90 % interval of a count holds it, an end of it as often as makes it 90 %."""
+    level = (draws < count).mean() + chance * (draws == count).mean()
+    return bool(0.05 <= level <= 0.95)
 
 
 def test_the_core_stays_light() -> None:

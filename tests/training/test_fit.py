@@ -15,6 +15,7 @@ import vmtl_core as vmtl
 import vmtl_core.adam
 import vmtl_core.coordinate
 from vmtl_core.averaging import FIELDS
+from vmtl_core.closed_form import moved
 
 SIZES = [4, 9, 6]
 TASKS, INPUTS = len(SIZES), 3
@@ -170,6 +171,15 @@ def test_resuming_twice_from_one_state_gives_the_same(method: str) -> None:
     assert results[0][0] == results[1][0]
     assert all(torch.equal(p, q) for p, q in zip(results[0][1], results[1][1], strict=True))
     assert history.step == len(history.terms["elbo"]) == 5
+
+
+def test_a_state_goes_to_where_the_table_is() -> None:
+    """A closed-form fit's history is read from a file on the CPU; a GPU's fit takes it along."""
+    history = fit(build(), 2, method="coordinate")
+    packed = moved(history.optimizer, torch.device("meta"))["coordinate"]
+    tensors = [one for name in ("own", "own_site", "state") for one in packed[name]]
+    assert {one.device.type for one in tensors if one is not None} == {"meta"}
+    assert packed["objective"] == history.optimizer["coordinate"]["objective"]
 
 
 def test_interrupted_fit_can_be_resumed() -> None:

@@ -19,6 +19,7 @@ from vmtl_core.predictive import predictive
 from vmtl_core.table.drawing import Drawing
 from vmtl_core.table.growing import Growing
 from vmtl_core.table.inputs import Inputs
+from vmtl_core.table.sampling import Sampling
 from vmtl_core.table.tasks import ids_of, names_of
 from vmtl_core.table.telling import Telling
 from vmtl_core.training import fit
@@ -37,7 +38,7 @@ class Asked(NamedTuple):
     answer: Predictive
 
 
-class VMTLEstimator(Growing, Telling, Drawing, BaseEstimator):
+class VMTLEstimator(Growing, Telling, Drawing, Sampling, BaseEstimator):
     """A multi-task model of a table. The estimators' common part; see `VMTLRegressor`."""
 
     target_name = "y"

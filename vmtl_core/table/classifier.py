@@ -10,6 +10,7 @@ import torch
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from torch import Tensor
+from torch.distributions import Bernoulli, Categorical, Distribution
 
 from vmtl_core._checks import require
 from vmtl_core.likelihoods import LinearBernoulli, LinearCategorical
@@ -72,6 +73,13 @@ class VMTLClassifier(ClassifierMixin, VMTLEstimator):
 
     def _likelihood(self, exposure: np.ndarray | None, y: Tensor) -> Any:
         return LinearBernoulli() if len(self._labels) == 2 else LinearCategorical()
+
+    def _law_given(
+        self, eta: Tensor, noise: Tensor | None, exposure: np.ndarray | None
+    ) -> Distribution:
+        if eta.shape[-1] == 1:
+            return Bernoulli(logits=eta[..., 0])
+        return Categorical(logits=eta)
 
     def predict(self, X: Any, task: Any = None, *, interval: float | None = None) -> Any:
         """Predictions of new rows.

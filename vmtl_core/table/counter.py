@@ -10,6 +10,7 @@ import torch
 from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_tweedie_score
 from torch import Tensor
+from torch.distributions import Distribution, Poisson
 
 from vmtl_core.answers import Predictive
 from vmtl_core.exact import PoissonPredictive
@@ -93,6 +94,12 @@ class VMTLCounter(RegressorMixin, NumberEstimator):
         exposure = np.ones(len(asked.x)) if asked.exposure is None else asked.exposure
         more = torch.from_numpy(np.log(exposure)) + self.log_unit_
         return shifted(asked.answer, more)
+
+    def _law_given(
+        self, eta: Tensor, noise: Tensor | None, exposure: np.ndarray | None
+    ) -> Distribution:
+        hours = 1.0 if exposure is None else torch.from_numpy(exposure)
+        return Poisson((eta[..., 0] + self.log_unit_).exp() * hours)
 
     def predict(
         self, X: Any, task: Any = None, *, exposure: Any = None, interval: float | None = None

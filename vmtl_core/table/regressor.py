@@ -9,6 +9,7 @@ import pandas as pd
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from torch import Tensor
+from torch.distributions import Distribution, Normal
 
 from vmtl_core._checks import require
 from vmtl_core.likelihoods import LinearGaussian
@@ -53,6 +54,12 @@ class VMTLRegressor(RegressorMixin, NumberEstimator):
 
     def _likelihood(self, exposure: np.ndarray | None, y: Tensor) -> Any:
         return LinearGaussian()
+
+    def _law_given(
+        self, eta: Tensor, noise: Tensor | None, exposure: np.ndarray | None
+    ) -> Distribution:
+        assert noise is not None
+        return Normal(eta[..., 0], noise)
 
     def _numbers(self, y: pd.Series) -> np.ndarray:
         return numbers(y)
