@@ -164,7 +164,8 @@ def test_tuples_are_compared_entry_by_entry() -> None:
     assert judge(PAIR, lambda x: [float(v) for v in PAIR.solution(x)]).correct
     assert judge(PAIR, lambda x: (x.mean(), x.var())).mistake == "correction"
     assert "entry 1: your value is" in judge(PAIR, only_the_mean_is_right).message
-    assert "a tuple of 2" in judge(PAIR, torch.mean).message
+    assert judge(PAIR, torch.mean).mistake == "one entry"
+    assert "a tuple of 2" in judge(PAIR, torch.square).message
 
 
 def test_nan_agrees_with_nan_alone() -> None:

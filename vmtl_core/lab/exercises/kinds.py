@@ -40,6 +40,8 @@ from vmtl_core.lab.exercises.runs import Cases, inputs, run
 
 REPEATS, SECONDS = 24, 2.0
 """Runs of an answer that draws, and how long they may take in all."""
+NEAR = 0.03
+"""Relative: an answer no farther off is near the right one."""
 DEVIATIONS = 5.0
 """Standard errors within which a sampled answer counts as right on average."""
 SLOW = 0.5
@@ -77,7 +79,14 @@ def kind_of_value(found: Any, wanted: Any, tolerance: float) -> Kind | None:
     )  # fmt: skip
     with _quiet():
         kind = first([left], searched, tolerance) or blamed([left], [right], tolerance)
-    return kind or _multiple(left, right, tolerance)
+    return kind or _multiple(left, right, tolerance) or _near(left, right)
+
+
+def _near(found: Tensor, wanted: Tensor) -> Kind | None:
+    if found.shape != wanted.shape or not bool(((found - wanted).abs() <= NEAR * wanted.abs()).all()):
+        return None
+    message = f"it is within {100 * NEAR:g} % of the right one: rounded, or from too few draws?"
+    return Kind("near", message)
 
 
 def _multiple(found: Tensor, wanted: Tensor, tolerance: float) -> Kind | None:
@@ -97,12 +106,12 @@ def kind_of(question: Question) -> Kind | None:
     started = time.monotonic()
     with _quiet():
         wanted = run(question.solution, question.cases)
-        if _finite(wanted) and not _finite(question.found):
-            return None
         slow = time.monotonic() - started > SLOW
+        kind = _of_results(question, wanted)
+        if kind is not None or not (_finite(wanted) and _finite(question.found)):
+            return kind
         return (
-            _of_results(question, wanted)
-            or _of_arguments(question, wanted)
+            _of_arguments(question, wanted)
             or (None if slow else _of_draws(question))
             or (None if slow else _of_use(question))
         )

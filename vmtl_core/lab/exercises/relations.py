@@ -226,13 +226,13 @@ def shifted(wanted: Sequence[Tensor], sizes: dict[str, list[int]]) -> Iterator[R
 def proportional(
     found: Sequence[Tensor], wanted: Sequence[Tensor], tolerance: float
 ) -> Iterator[Relation]:
-    """The same unknown factor or constant everywhere; needs three numbers to say so."""
+    """The same unknown factor or constant everywhere; needs two numbers that differ to say so."""
     if any(f.shape != w.shape for f, w in zip(found, wanted, strict=True)):
         return
     left = torch.cat([f.flatten() for f in found])
     right = torch.cat([w.flatten() for w in wanted])
     far = (left - right).abs().argmax()
-    if len(right) < 3 or bool(torch.isclose(right, right[0], rtol=10 * tolerance).all()):
+    if len(right) < 2 or bool(torch.isclose(right, right[0], rtol=10 * tolerance).all()):
         return
     constant, factor = float(left[far] - right[far]), float(left[far] / right[far])
     yield Relation(
