@@ -105,8 +105,14 @@ FUNCTIONS: dict[str, tuple[Any, bool, str | None, bool, str]] = {
         "[0.0, 1.0, 2.0, 3.0, 4.0, 5.0] (shape (2, 3)).",
     ),
     "shape": (lambda x: half(x)[:1], False, None, True, "its shape is (1,), should be (3,)."),
-    "nan": (lambda x: x * NAN, False, None, True, "its value at [0] is nan, should be 0.5."),
-    "infinite": (lambda x: x / 0, False, None, True, "its value at [0] is inf"),
+    "nan": (
+        lambda x: x * NAN,
+        False,
+        "not finite",
+        True,
+        "its value at [0] is nan, should be 0.5.",
+    ),
+    "infinite": (lambda x: x / 0, False, "not finite", True, "its value at [0] is inf"),
     "text": (lambda x: "half", False, None, True, "a number or a tensor; got 'half'"),
     "raises": (
         raises,

@@ -74,6 +74,18 @@ ONE: list[tuple[str, str, Callable[[Tensor], Tensor]]] = [
 ]
 """What may have happened to one argument."""
 
+MATRICES: list[tuple[str, str, Callable[[Tensor], Tensor]]] = [
+    ("inverted", "the inverse matrix of `{}`: a precision for a covariance?", torch.linalg.inv),
+    ("factor", "the Cholesky factor of `{}`", torch.linalg.cholesky),
+    (
+        "squared",
+        "the matrix `{}` times its transpose: a matrix for its factor?",
+        lambda x: x @ x.mT,
+    ),
+    ("diagonal", "the diagonal of `{}` alone", lambda x: torch.diag_embed(x.diagonal(0, -2, -1))),
+]
+"""What may have happened to a square matrix."""
+
 TENSORS: list[tuple[str, str, Callable[[Tensor], Tensor]]] = [
     ("transposed", "`{}` transposed", lambda x: x.mT),
     ("reversed", "`{}` in the reverse order", lambda x: x.flip(-1)),
@@ -105,6 +117,8 @@ def changes(names: list[str], case: Arguments) -> Iterator[Change]:
     for i, value in enumerate(case):
         if _numeric(value) or isinstance(value, Normal):
             more = TENSORS if isinstance(value, Tensor) and value.ndim else []
+            if more and value.ndim > 1 and value.shape[-1] == value.shape[-2]:
+                more = [*TENSORS, *MATRICES]
             for name, said, change in [*ONE, *more]:
                 yield _made(f"{names[i]} {name}", said.format(names[i]), i, _tensor(change))
         if isinstance(value, Normal):

@@ -45,6 +45,21 @@ def _elbo(
     return fit - kl * 0.5 * trace
 
 
+def terms_1_1(
+    y: Tensor, design: Tensor, mean: Tensor, covariance: Tensor, noise: float
+) -> dict[str, Tensor]:
+    """The parts of (1.3)."""
+    normal = Normal(torch.zeros(()), noise)
+    constant = normal.log_prob(torch.zeros(())) * len(y)
+    kl = covariance.trace() + mean @ mean - len(mean) - torch.logdet(covariance)
+    return {
+        "the squared residual": Normal(design @ mean, noise).log_prob(y).sum() - constant,
+        "the normaliser of the likelihood": constant,
+        "the spread of q": -0.5 * (design @ covariance * design).sum() / noise**2,
+        "the KL": -0.5 * kl,
+    }
+
+
 def _regression(rows: int, columns: int = 2) -> tuple[Tensor, Tensor]:
     """Design (rows, columns) and targets (rows,)."""
     design = torch.randn(rows, columns)
@@ -116,6 +131,7 @@ EXERCISES = [
         stub=stub_1_1,
         solution=solution_1_1,
         cases=cases_1_1,
+        terms=terms_1_1,
         hint="E (y - x'w)^2 = (y - x'mean)^2 + x' covariance x; then subtract KL(q || N(0, I)).",
         mistakes=[
             Mistake(

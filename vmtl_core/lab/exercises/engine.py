@@ -20,7 +20,7 @@ from typing import Any
 
 from vmtl_core._checks import require
 from vmtl_core.lab.exercises.compare import as_number, describe, difference, direction
-from vmtl_core.lab.exercises.kinds import Question, kind_of, kind_of_value
+from vmtl_core.lab.exercises.kinds import NOT_FINITE, Question, kind_of, kind_of_value
 from vmtl_core.lab.exercises.relations import Kind
 from vmtl_core.lab.exercises.runs import Cases, inputs, is_unsolved, run
 
@@ -56,6 +56,8 @@ class Exercise:
             answer, with torch seeded and in float64. None where the answer is a value.
         hint: what `hint` prints.
         tolerance: relative and absolute, of every number.
+        terms: function of the arguments that gives what the solution is the sum of, by name, so that
+            a mistake in one of them is told; None where it is no sum.
 
     Raises:
         ValueError: if these do not fit together.
@@ -69,6 +71,7 @@ class Exercise:
     stub: Callable[..., Any] | None = None
     cases: Cases | None = None
     tolerance: float = 1e-6
+    terms: Callable[..., dict[str, Any]] | None = None
 
     def __post_init__(self) -> None:
         require(
@@ -151,16 +154,27 @@ def judge(exercise: Exercise, answer: Any) -> Result:
         if _first_difference(exercise, found, mistake.answer) is None:
             return Result(number, False, f"not right: {mistake.message}", mistake.name)
     kind = _kind(exercise, answer, found)
-    name, said = (None, _explain(exercise, found, wrong)) if kind is None else kind
+    if kind is None or kind == NOT_FINITE:
+        told = "" if kind is None else f"{kind.message}\n"
+        said, name = told + _explain(exercise, found, wrong), kind and kind.name
+    else:
+        said, name = kind.message, kind.name
     return Result(number, False, f"not right: {said}", name)
 
 
 def _kind(exercise: Exercise, answer: Any, found: list[Any]) -> Kind | None:
     """The kind of a mistake that is on no list, or None."""
     if exercise.cases is not None:
-        names = list(inspect.signature(exercise.stub or exercise.solution).parameters)
         return kind_of(
-            Question(exercise.solution, answer, exercise.cases, names, found, exercise.tolerance)
+            Question(
+                solution=exercise.solution,
+                answer=answer,
+                cases=exercise.cases,
+                names=list(inspect.signature(exercise.stub or exercise.solution).parameters),
+                found=found,
+                tolerance=exercise.tolerance,
+                terms=exercise.terms,
+            )
         )
     if isinstance(exercise.solution, str):
         return None

@@ -32,8 +32,10 @@ from vmtl_core.lab.exercises.relations import (
     pointwise,
     proportional,
     reduced,
+    reshaped,
     shifted,
     sized,
+    turned,
     twice,
 )
 from vmtl_core.lab.exercises.runs import Cases, inputs, run
@@ -44,8 +46,25 @@ NEAR = 0.03
 """Relative: an answer no farther off is near the right one."""
 DEVIATIONS = 5.0
 """Standard errors within which a sampled answer counts as right on average."""
+STACKED = 4
+"""The most results that one tensor is read as a stack of."""
 SLOW = 0.5
 """Seconds of one run from which nothing is run again."""
+
+
+NOT_FINITE = Kind(
+    "not finite",
+    "it holds a NaN or an infinity: a logarithm or root of a negative number, or a division by 0?",
+)
+
+
+FACTORS = [
+    ("has the wrong sign", -1.0),
+    ("is left out", 0.0),
+    ("counts half", 0.5),
+    ("counts twice", 2.0),
+]
+"""What may have happened to one term of a sum."""
 
 
 class Question(NamedTuple):
@@ -57,6 +76,7 @@ class Question(NamedTuple):
         names: of the arguments.
         found: the answer's values, one a case.
         tolerance: relative and absolute.
+        terms: what the solution is the sum of, by name, from one case's arguments; None if unknown.
     """
 
     solution: Callable[..., Any]
@@ -65,6 +85,7 @@ class Question(NamedTuple):
     names: list[str]
     found: list[Any]
     tolerance: float
+    terms: Callable[..., dict[str, Any]] | None = None
 
 
 def kind_of_value(found: Any, wanted: Any, tolerance: float) -> Kind | None:
@@ -75,15 +96,18 @@ def kind_of_value(found: Any, wanted: Any, tolerance: float) -> Kind | None:
     sizes = {"the number of its entries": [right.numel()]}
     searched = chain(
         pointwise([right]), matrices([right]), sized([right], sizes), shifted([right], {}),
-        arranged([right]), reduced([right]),
+        arranged([right]), reduced([right]), turned([right]),
     )  # fmt: skip
     with _quiet():
-        kind = first([left], searched, tolerance) or blamed([left], [right], tolerance)
+        kind = reshaped([left], [right], tolerance) or first([left], searched, tolerance)
+        kind = kind or blamed([left], [right], tolerance)
     return kind or _multiple(left, right, tolerance) or _near(left, right)
 
 
 def _near(found: Tensor, wanted: Tensor) -> Kind | None:
-    if found.shape != wanted.shape or not bool(((found - wanted).abs() <= NEAR * wanted.abs()).all()):
+    if found.shape != wanted.shape or not bool(
+        ((found - wanted).abs() <= NEAR * wanted.abs()).all()
+    ):
         return None
     message = f"it is within {100 * NEAR:g} % of the right one: rounded, or from too few draws?"
     return Kind("near", message)
@@ -108,8 +132,10 @@ def kind_of(question: Question) -> Kind | None:
         wanted = run(question.solution, question.cases)
         slow = time.monotonic() - started > SLOW
         kind = _of_results(question, wanted)
-        if kind is not None or not (_finite(wanted) and _finite(question.found)):
+        if kind is not None or not _finite(wanted):
             return kind
+        if not _finite(question.found):
+            return NOT_FINITE
         return (
             _of_arguments(question, wanted)
             or (None if slow else _of_draws(question))
@@ -164,8 +190,24 @@ def _of_results(question: Question, wanted: list[Any]) -> Kind | None:
     for i in range(width):
         if not agree(found[i], right_ones[i], question.tolerance):
             kind = _of_one(question, found[i], right_ones[i])
+            if kind is None and width == 1:
+                return _of_rows(question, found[0], right_ones[0])
             where = f"entry {i}: " if width > 1 else ""
             return None if kind is None else Kind(kind.name, where + kind.message)
+    return None
+
+
+def _of_rows(question: Question, found: list[Tensor], wanted: list[Tensor]) -> Kind | None:
+    """Where a result is stacked of a few, such as a mean and a variance: each of them alone."""
+    if {f.shape[:1] for f in found} != {w.shape[:1] for w in wanted} or not wanted[0].ndim:
+        return None
+    if len({w.shape[0] for w in wanted}) != 1 or len(wanted[0]) > STACKED:
+        return None
+    for i in range(len(wanted[0])):
+        rows, right = [f[i] for f in found], [w[i] for w in wanted]
+        if not agree(rows, right, question.tolerance):
+            kind = _of_one(question, rows, right)
+            return None if kind is None else Kind(kind.name, f"at [{i}], {kind.message}")
     return None
 
 
@@ -184,13 +226,37 @@ def _of_one(question: Question, found: list[Tensor], wanted: list[Tensor]) -> Ki
         pointwise(wanted), matrices(wanted), sized(wanted, sizes), shifted(wanted, sizes),
         reduced(wanted), arranged(wanted), proportional(found, wanted, tolerance),
     ]  # fmt: skip
-    kind = first(found, chain(*plain), tolerance)
+    kind = reshaped(found, wanted, tolerance) or first(found, chain(*plain), tolerance)
+    kind = kind or _of_terms(question, found, wanted, sizes)
     if kind is None:
         for relation in _tried(backwards(found)):
             if agree(relation.values, wanted, tolerance):
                 return relation.kind
     kind = kind or blamed(found, wanted, tolerance) or first(found, twice(wanted), tolerance)
     return kind or _by_sign(found, wanted, sizes, tolerance)
+
+
+def _of_terms(
+    question: Question, found: list[Tensor], wanted: list[Tensor], sizes: dict[str, list[int]]
+) -> Kind | None:
+    """One term of a sum left out, turned round, counted too often or too little."""
+    if question.terms is None:
+        return None
+    each = run(question.terms, question.cases)
+    for name in each[0]:
+        term = [torch.as_tensor(case[name]).detach() for case in each]
+        for said, factor in FACTORS:
+            values = [w + (factor - 1) * t for w, t in zip(wanted, term, strict=True)]
+            if agree(found, values, question.tolerance):
+                return Kind(f"{name}: {said}", f"{name} {said}; the rest is right.")
+        for size, ns in sizes.items():
+            for said, power in (("N times too large", 1), ("N times too small", -1)):
+                many = zip(wanted, term, ns, strict=True)
+                values = [w + (float(max(n, 1)) ** power - 1) * t for w, t, n in many]
+                if agree(found, values, question.tolerance):
+                    told = f"{name} is {said}, with N = {size}; the rest is right."
+                    return Kind(f"{name}: {said}", told)
+    return None
 
 
 def _by_sign(

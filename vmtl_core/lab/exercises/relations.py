@@ -36,7 +36,7 @@ def _matrix(change: Map) -> Map:
     """`change` of square matrices; refuses what isn't one."""
 
     def changed(x: Tensor) -> Tensor:
-        if x.ndim < 2 or x.shape[-1] != x.shape[-2] or x.shape[-1] < 2:
+        if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
             raise ValueError("not a square matrix")
         return change(x)
 
@@ -161,6 +161,15 @@ def twice(wanted: Sequence[Tensor]) -> Iterator[Relation]:
                 )
 
 
+def turned(wanted: Sequence[Tensor]) -> Iterator[Relation]:
+    """A sign before and one other change: for a single number, where `twice` would find too much."""
+    for kind, change in POINTWISE:
+        if kind.name in ("log", "exp", "half", "double", "reciprocal", "bits"):
+            told = f"the sign, and more: {kind.message}"
+            for values in ([-change(w) for w in wanted], [change(-w) for w in wanted]):
+                yield Relation(Kind(f"sign, {kind.name}", told), values)
+
+
 def matrices(wanted: Sequence[Tensor]) -> Iterator[Relation]:
     """Transposes, inverses, factors, diagonals."""
     if any(w.ndim < 2 for w in wanted):
@@ -270,36 +279,26 @@ def reduced(wanted: Sequence[Tensor]) -> Iterator[Relation]:
 
 
 def arranged(wanted: Sequence[Tensor]) -> Iterator[Relation]:
-    """The right numbers in the wrong places."""
-    if any(w.ndim == 0 for w in wanted):
-        return
+    """The right numbers in the wrong places, or put in relation to each other."""
     for dim in range(-min(w.ndim for w in wanted), 0):
-        where = f"along dimension {dim}"
-        changes: list[tuple[str, str, Map]] = [
-            ("reversed", "has the right numbers in the reverse order", lambda w, d=dim: w.flip(d)),  # type: ignore[misc]
-            ("shifted by one", "has the right numbers one place on", lambda w, d=dim: w.roll(1, d)),  # type: ignore[misc]
-            (
-                "shifted by one",
-                "has the right numbers one place back",
-                lambda w, d=dim: w.roll(-1, d),
-            ),  # type: ignore[misc]
-            ("sorted", "has the right numbers sorted", lambda w, d=dim: w.sort(d).values),  # type: ignore[misc]
-            ("cumulative", "is the cumulative sum of the right one", lambda w, d=dim: w.cumsum(d)),  # type: ignore[misc]
-            (
-                "normalised",
-                "is the right one divided by its sum",
-                lambda w, d=dim: w / w.sum(d, True),
-            ),  # type: ignore[misc]
-            ("softmax", "is the softmax of the right one", lambda w, d=dim: w.softmax(d)),  # type: ignore[misc]
-            (
-                "log softmax",
-                "is the log softmax of the right one",
-                lambda w, d=dim: w.log_softmax(d),
-            ),  # type: ignore[misc]
-            ("centred", "is the right one minus its mean", lambda w, d=dim: w - w.mean(d, True)),  # type: ignore[misc]
-        ]
-        for name, said, change in changes:
-            yield Relation(Kind(name, f"it {said} {where}."), [change(w) for w in wanted])
+        for name, said, change in _arrangements(dim):
+            kind = Kind(name, f"it {said} along dimension {dim}.")
+            yield Relation(kind, [change(w) for w in wanted])
+
+
+def _arrangements(dim: int) -> list[tuple[str, str, Map]]:
+    numbers = "has the right numbers"
+    return [
+        ("reversed", f"{numbers} in the reverse order", lambda w: w.flip(dim)),
+        ("shifted by one", f"{numbers} one place on", lambda w: w.roll(1, dim)),
+        ("shifted by one", f"{numbers} one place back", lambda w: w.roll(-1, dim)),
+        ("sorted", f"{numbers} sorted", lambda w: w.sort(dim).values),
+        ("cumulative", "is the cumulative sum of the right one", lambda w: w.cumsum(dim)),
+        ("normalised", "is the right one divided by its sum", lambda w: w / w.sum(dim, True)),
+        ("softmax", "is the softmax of the right one", lambda w: w.softmax(dim)),
+        ("log softmax", "is the log softmax of the right one", lambda w: w.log_softmax(dim)),
+        ("centred", "is the right one minus its mean", lambda w: w - w.mean(dim, True)),
+    ]
 
 
 def backwards(found: Sequence[Tensor]) -> Iterator[Relation]:
@@ -309,6 +308,8 @@ def backwards(found: Sequence[Tensor]) -> Iterator[Relation]:
         for done, reduction in REDUCTIONS.items():
             kind = Kind(f"not {done}", f"it is to be {done} over dimension {dim}, still.")
             yield Relation(kind, [reduction(f, dim=dim) for f in found])
+        kind = Kind("not added up", f"exp of it is to be added up over dimension {dim}, still.")
+        yield Relation(kind, [-(-f).logsumexp(dim) for f in found])
         kind = Kind(
             "not normalised", f"it is to be divided by its sum over dimension {dim}, still."
         )
@@ -326,15 +327,18 @@ def backwards(found: Sequence[Tensor]) -> Iterator[Relation]:
             yield Relation(kind, [f[size] for f in found])
 
 
-def blamed(found: Sequence[Tensor], wanted: Sequence[Tensor], tolerance: float) -> Kind | None:
-    """Where a result is right but for one part, or in its numbers but not in its shape."""
-    if all(
-        f.shape != w.shape and f.numel() == w.numel() for f, w in zip(found, wanted, strict=True)
-    ):
-        if agree([f.flatten() for f in found], [w.flatten() for w in wanted], tolerance):
-            shapes = f"{tuple(found[0].shape)}, should be {tuple(wanted[0].shape)}"
-            return Kind("shape", f"the numbers are right; its shape is {shapes}.")
+def reshaped(found: Sequence[Tensor], wanted: Sequence[Tensor], tolerance: float) -> Kind | None:
+    """The right numbers in another shape."""
+    if all(f.shape == w.shape for f, w in zip(found, wanted, strict=True)):
         return None
+    if not agree([f.flatten() for f in found], [w.flatten() for w in wanted], tolerance):
+        return None
+    shapes = f"{tuple(found[0].shape)}, should be {tuple(wanted[0].shape)}"
+    return Kind("shape", f"the numbers are right; its shape is {shapes}.")
+
+
+def blamed(found: Sequence[Tensor], wanted: Sequence[Tensor], tolerance: float) -> Kind | None:
+    """Where a result is right but for one part of it, or but for rounding."""
     if any(f.shape != w.shape for f, w in zip(found, wanted, strict=True)):
         return None
     right = [close(f, w, tolerance) for f, w in zip(found, wanted, strict=True)]
