@@ -44,7 +44,7 @@ def test_verdicts() -> None:
 
 
 def test_progress_is_empty_at_first_and_then_follows() -> None:
-    assert list(progress().columns) == ["title", "verdict", "tries"]
+    assert list(progress().columns) == ["title", "stars", "verdict", "tries"]
     assert len(progress()) == 0
     check("3.3", MISTAKE.answer)
     check("3.3", ...)

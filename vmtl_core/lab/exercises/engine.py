@@ -54,7 +54,10 @@ class Exercise:
         mistakes: at least two; the first that an answer agrees with on all cases is named.
         cases: function that makes the inputs, a list of tuples of arguments; called anew for every
             answer, with torch seeded and in float64. None where the answer is a value.
-        hint: what `hint` prints.
+        hint: what `hint` prints when it is asked for the second time, and `check` with an answer that
+            it can't name.
+        nudge: what `hint` prints first: where to look or what to ask, giving nothing away.
+        stars: how hard it is, 1 to 3: a few minutes, a quarter of an hour, an evening.
         tolerance: relative and absolute, of every number.
         terms: function of the arguments that gives what the solution is the sum of, by name, so that
             a mistake in one of them is told; None where it is no sum.
@@ -71,12 +74,18 @@ class Exercise:
     stub: Callable[..., Any] | None = None
     cases: Cases | None = None
     tolerance: float = 1e-6
+    nudge: str = ""
+    stars: int = 1
     terms: Callable[..., dict[str, Any]] | None = None
 
     def __post_init__(self) -> None:
         require(
             NUMBER.fullmatch(self.number) is not None,
             f"`number` must look like '4.2'; got {self.number!r}",
+        )
+        require(
+            self.stars in (1, 2, 3),
+            f"exercise {self.number}: `stars` must be 1, 2 or 3; got {self.stars!r}",
         )
         given = (self.stub is not None, self.cases is not None)
         require(
