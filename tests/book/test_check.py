@@ -8,11 +8,10 @@ import pytest
 
 from vmtl_core.lab import exercises
 from vmtl_core.lab.exercises import check, hint
-from vmtl_core.lab.exercises.engine import Result
+from vmtl_core.lab.exercises.engine import Exercise, Result
 from vmtl_core.lab.exercises.record import Record
 
 MODULE = """
-from vmtl_core.lab.exercises.engine import Exercise, Mistake
 from vmtl_core.lab.exercises.record import Record
 EXERCISES = [
     Exercise(number=f"99.{i}", title="t", solution=1.0, hint="It is one.",

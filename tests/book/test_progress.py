@@ -51,11 +51,15 @@ def test_progress_is_empty_at_first_and_then_follows() -> None:
     check("3.4", ...)
     table = progress()
     assert list(table.index) == [e.number for e in exercises.exercises(3)]
-    assert list(table.verdict) == ["not tried"] * 5  # the last answer counts
+    assert list(table.verdict) == ["not tried"] * len(
+        exercises.exercises(3)
+    )  # the last answer counts
     check("3.3", SOLUTION)
-    assert progress().loc["3.3"].tolist() == [find("3.3").title, "correct", 2]
+    assert progress().loc["3.3"].tolist() == [find("3.3").title, find("3.3").stars, "correct", 2]
     assert progress().loc["3.4"].tolist() == [find("3.4").title, "not tried", 0]
-    assert list(table.verdict) == ["not tried"] * 5, "a table of before stays as it was"
+    assert list(table.verdict) == ["not tried"] * len(exercises.exercises(3)), (
+        "a table of before stays as it was"
+    )
 
 
 def test_progress_is_kept_in_a_file(tmp_path: Path) -> None:
