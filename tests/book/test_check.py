@@ -12,7 +12,7 @@ from vmtl_core.lab.exercises.engine import Exercise, Result
 from vmtl_core.lab.exercises.record import Record
 
 MODULE = """
-from vmtl_core.lab.exercises.record import Record
+from vmtl_core.lab.exercises.engine import Exercise, Mistake
 EXERCISES = [
     Exercise(number=f"99.{i}", title="t", solution=1.0, hint="It is one.",
              mistakes=[Mistake("two", "that is two (99.1)", 2.0), Mistake("three", "t", 3.0)])

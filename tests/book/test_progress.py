@@ -49,17 +49,14 @@ def test_progress_is_empty_at_first_and_then_follows() -> None:
     check("3.3", MISTAKE.answer)
     check("3.3", ...)
     check("3.4", ...)
-    table = progress()
+    table, untried = progress(), ["not tried"] * len(exercises.exercises(3))
     assert list(table.index) == [e.number for e in exercises.exercises(3)]
-    assert list(table.verdict) == ["not tried"] * len(
-        exercises.exercises(3)
-    )  # the last answer counts
+    assert list(table.verdict) == untried  # the last answer counts
     check("3.3", SOLUTION)
-    assert progress().loc["3.3"].tolist() == [find("3.3").title, find("3.3").stars, "correct", 2]
-    assert progress().loc["3.4"].tolist() == [find("3.4").title, "not tried", 0]
-    assert list(table.verdict) == ["not tried"] * len(exercises.exercises(3)), (
-        "a table of before stays as it was"
-    )
+    third, fourth = find("3.3"), find("3.4")
+    assert progress().loc["3.3"].tolist() == [third.title, third.stars, "correct", 2]
+    assert progress().loc["3.4"].tolist() == [fourth.title, fourth.stars, "not tried", 0]
+    assert list(table.verdict) == untried, "a table of before stays as it was"
 
 
 def test_progress_is_kept_in_a_file(tmp_path: Path) -> None:
