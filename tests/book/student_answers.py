@@ -9,35 +9,77 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import Bernoulli, Normal, kl_divergence
+from torch.distributions import Bernoulli, MultivariateNormal, Normal, Poisson, kl_divergence
 from torch.nn.functional import one_hot
 
 Answers = list[tuple[str, Any, str | None]]
 
 
-def elbo_by_sampling(y: Tensor, design: Tensor, mean: Tensor, cov: Tensor, noise: float) -> Tensor:
+def elbo_by_sampling(
+    y: Tensor, design: Tensor, mean: Tensor, cov: Tensor, noise: Tensor, prior_sd: float
+) -> Tensor:
     """Right on average."""
-    q = torch.distributions.MultivariateNormal(mean, cov)
-    p = torch.distributions.MultivariateNormal(torch.zeros_like(mean), torch.eye(len(mean)))
+    q = MultivariateNormal(mean, cov)
+    p = MultivariateNormal(torch.zeros_like(mean), prior_sd**2 * torch.eye(len(mean)))
     w = q.sample((2000,))
     fit = Normal(w @ design.T, noise).log_prob(y).sum(-1).mean()
     return fit - kl_divergence(q, p)
 
 
-def elbo(y: Tensor, design: Tensor, mean: Tensor, covariance: Tensor, noise: float) -> Tensor:
-    spread = (design @ covariance * design).sum()
-    fit = Normal(design @ mean, noise).log_prob(y).sum() - 0.5 * spread / noise**2
-    trace = covariance.trace() + mean @ mean - len(mean)
-    return fit - 0.5 * (trace - torch.logdet(covariance))
+def kl_to_prior(mean: Tensor, covariance: Tensor, prior_sd: float = 1.0) -> Tensor:
+    m, s = mean / prior_sd, covariance / prior_sd**2
+    return 0.5 * (s.trace() + m @ m - len(m) - torch.logdet(s))
 
 
-def without_half(y: Tensor, design: Tensor, mean: Tensor, cov: Tensor, noise: float) -> Tensor:
-    trace = cov.trace() + mean @ mean - len(mean)
-    return elbo(y, design, mean, cov, noise) - 0.5 * (trace - torch.logdet(cov))
+def elbo(
+    y: Tensor, design: Tensor, mean: Tensor, covariance: Tensor, noise: Tensor, prior_sd: float
+) -> Tensor:
+    doubt = (design @ covariance * design).sum(-1)
+    fit = (Normal(design @ mean, noise).log_prob(y) - 0.5 * doubt / noise**2).sum()
+    return fit - kl_to_prior(mean, covariance, prior_sd)
 
 
-def without_constant(y: Tensor, design: Tensor, mean: Tensor, cov: Tensor, noise: float) -> Tensor:
-    return elbo(y, design, mean, cov, noise) + len(y) * 0.5 * math.log(2 * math.pi)
+def without_half(
+    y: Tensor, design: Tensor, mean: Tensor, cov: Tensor, noise: Tensor, prior_sd: float
+) -> Tensor:
+    return elbo(y, design, mean, cov, noise, prior_sd) - kl_to_prior(mean, cov, prior_sd)
+
+
+def without_constant(
+    y: Tensor, design: Tensor, mean: Tensor, cov: Tensor, noise: Tensor, prior_sd: float
+) -> Tensor:
+    return elbo(y, design, mean, cov, noise, prior_sd) + len(y) * 0.5 * math.log(2 * math.pi)
+
+
+def counts(y: Tensor, design: Tensor, mean: Tensor, cov: Tensor) -> Tensor:
+    """The bound for counts, right."""
+    predictor, doubt = design @ mean, (design @ cov * design).sum(-1)
+    fit = (y * predictor - (predictor + doubt / 2).exp() - torch.lgamma(y + 1)).sum()
+    return fit - kl_to_prior(mean, cov)
+
+
+def counts_by_sampling(y: Tensor, design: Tensor, mean: Tensor, cov: Tensor) -> Tensor:
+    w = MultivariateNormal(mean, cov).sample((4000,))
+    fit = Poisson((w @ design.T).exp()).log_prob(y).sum(-1).mean()
+    return fit - kl_to_prior(mean, cov)
+
+
+def counts_climbed(y: Tensor, design: Tensor) -> tuple[Tensor, Tensor]:
+    """The top of the bound for counts, by gradient."""
+    size = design.shape[1]
+    mean, root = torch.zeros(size).requires_grad_(), torch.eye(size).requires_grad_()
+    climber = torch.optim.LBFGS(
+        [mean, root], 1, 100, tolerance_grad=1e-9, line_search_fn="strong_wolfe"
+    )
+
+    def loss() -> Tensor:
+        climber.zero_grad()
+        value = -counts(y, design, mean, root @ root.T + 1e-9 * torch.eye(size))
+        value.backward()
+        return value
+
+    climber.step(loss)
+    return mean.detach(), (root @ root.T).detach()
 
 
 def own_included(w: Tensor, t: int, means: Tensor, scales: Tensor, logits: Tensor) -> Tensor:
@@ -217,12 +259,13 @@ STUDENTS: Answers = [
     ("1.1", lambda *a: elbo(*a) / len(a[0]), "1/N"),
     ("1.1", lambda *a: elbo(*a).exp(), "exp"),
     ("1.1", elbo_by_sampling, "sampled"),
-    ("1.1", lambda y, x, m, c, s: elbo(y, x, m, c, s**2), "noise squared"),
-    ("1.1", lambda y, x, m, c, s: elbo(y, x, m, c.square(), s), "covariance squared"),
-    ("1.1", lambda y, x, m, c, s: elbo(y, x, m, torch.linalg.inv(c), s), "inverted"),
+    ("1.1", lambda y, x, m, c, s, p: elbo(y, x, m, c, s**2, p), "noise squared"),
+    ("1.1", lambda y, x, m, c, s, p: elbo(y, x, m, c, s, p**2), "prior_sd squared"),
+    ("1.1", lambda y, x, m, c, s, p: elbo(y, x, m, c.square(), s, p), "covariance squared"),
+    ("1.1", lambda y, x, m, c, s, p: elbo(y, x, m, torch.linalg.inv(c), s, p), "inverted"),
     ("1.1", without_half, "KL: counts twice"),
     ("1.1", without_constant, "constant"),
-    ("1.1", lambda y, x, m, c, s: elbo(y, x, m, torch.linalg.cholesky(c), s), "factor"),
+    ("1.1", lambda y, x, m, c, s, p: elbo(y, x, m, torch.linalg.cholesky(c), s, p), "factor"),
     ("1.3", lambda y, x, m, c: (y - x @ m).square() + (x @ c * x).sum(-1), "not averaged"),
     ("1.3", lambda y, x, m, c: 0.5 * ((y - x @ m).square() + (x @ c * x).sum(-1)).mean(), "half"),
     (
@@ -236,6 +279,23 @@ STUDENTS: Answers = [
     ("1.4", lambda f, w, m, s: (f * (w - m) / s**4).mean(), "scale squared"),
     ("1.4", lambda f, w, m, s: (f * w / s**2).mean(), "mean left out"),
     ("1.5", 1 / 0.36, None),
+    (
+        "1.6",
+        lambda y, x, m, c: counts(y, x, m, c) + torch.lgamma(y + 1).sum(),
+        "log y!: is left out",
+    ),
+    ("1.6", lambda y, x, m, c: counts(y, x, m, c) - kl_to_prior(m, c), "the KL: counts twice"),
+    ("1.6", counts_by_sampling, "sampled"),
+    ("1.6", lambda y, x, m, c: counts(y, x, m, c.diagonal().diag()), "covariance diagonal"),
+    ("1.6", lambda y, x, m, c: counts(y, x, m, c) / len(y), "1/N"),
+    ("1.7", lambda y, x: counts_climbed(y, x)[::-1], "order"),
+    ("1.7", lambda y, x: (counts_climbed(y, x)[0], counts_climbed(y, x)[1].inverse()), "inverse"),
+    ("1.7", lambda y, x: counts_climbed(y, x)[0], "one entry"),
+    (
+        "1.7",
+        lambda y, x: (counts_climbed(y, x)[0], torch.linalg.cholesky(counts_climbed(y, x)[1])),
+        "Cholesky",
+    ),
     ("2.1", own_included, "exp"),
     ("2.1", mixture_of_variances, "scales squared"),
     ("2.3", lambda m, s, d: ((s**2 + d**2).sqrt(), m), "order"),

@@ -6,6 +6,9 @@ A section for each chapter; the cases are those of the exercise, in float64.
 from collections.abc import Iterator
 from typing import Any
 
+import torch
+from torch.distributions import MultivariateNormal, Poisson, kl_divergence
+
 from vmtl_core.lab.exercises import find
 from vmtl_core.lab.exercises.runs import float64, run
 
@@ -22,6 +25,53 @@ def solved(number: str) -> Iterator[tuple[tuple[Any, ...], Any]]:
 # Chapter 0
 
 # Chapter 1
+
+
+def standard(size: int, variance: float = 1.0) -> MultivariateNormal:
+    return MultivariateNormal(torch.zeros(size), variance * torch.eye(size))
+
+
+def test_1_1_is_the_evidence_less_the_gap() -> None:
+    """By (1.4), with the evidence and the posterior of y = Xw + noise in closed form."""
+    for (y, x, mean, covariance, noise, prior_sd), value in solved("1.1"):
+        prior = prior_sd**2 * torch.eye(len(mean))
+        evidence = MultivariateNormal(torch.zeros(len(y)), noise.square().diag() + x @ prior @ x.T)
+        precision = torch.linalg.inv(prior) + x.T @ (x / noise[:, None] ** 2)
+        loc = torch.linalg.solve(precision, x.T @ (y / noise**2))
+        posterior = MultivariateNormal(loc, precision_matrix=precision)
+        gap = kl_divergence(MultivariateNormal(mean, covariance), posterior)
+        torch.testing.assert_close(value, evidence.log_prob(y) - gap)
+        one_line = find("1.1").solution(
+            y / noise,
+            x * prior_sd / noise[:, None],
+            mean / prior_sd,
+            covariance / prior_sd**2,
+            torch.ones(len(y)),
+            1.0,
+        )
+        torch.testing.assert_close(value, one_line - noise.log().sum())
+
+
+def test_1_6_is_the_mean_over_draws() -> None:
+    for (y, x, mean, covariance), value in solved("1.6"):
+        q = MultivariateNormal(mean, covariance)
+        w = q.sample((100_000,))
+        fit = Poisson((w @ x.T).exp()).log_prob(y).sum(-1)
+        error = fit.std() / len(fit) ** 0.5
+        assert abs(fit.mean() - kl_divergence(q, standard(len(mean))) - value) < 5 * error
+
+
+def test_1_7_is_the_top() -> None:
+    """Both derivatives vanish, by autograd; and one weight has a narrower q than Laplace's method."""
+    bound = find("1.6").solution
+    for (y, x), (mean, covariance) in solved("1.7"):
+        at = mean.clone().requires_grad_(), covariance.clone().requires_grad_()
+        slopes = torch.autograd.grad(bound(y, x, *at), at)
+        assert max(slope.abs().max().item() for slope in slopes) < 1e-6
+        ones = x[:, :1].abs() ** 0
+        laplace = next(m for m in find("1.7").mistakes if m.name == "Laplace")
+        assert find("1.7").solution(y, ones)[1] < laplace.answer(y, ones)[1]
+
 
 # Chapter 2
 

@@ -30,6 +30,8 @@ EXERCISES = [
         number="0.1",
         title="Three patients",
         solution="c",
+        nudge="Two numbers are to be weighed. Which is the surer one, and is the other worth "
+        "nothing?",
         hint="How sure is a mean of three? What is known of clinics before these three are seen?",
         mistakes=[
             Mistake(
@@ -57,6 +59,8 @@ EXERCISES = [
         stub=stub_0_2,
         solution=solution_0_2,
         cases=cases_0_2,
+        stars=2,
+        nudge="What would you pay, on average, for each of the two decisions about one patient?",
         hint="What does it cost on average not to visit? Compare that with the price of a visit.",
         mistakes=[
             Mistake(
@@ -85,6 +89,7 @@ EXERCISES = [
         number="0.3",
         title="The right tool",
         solution="b",
+        nudge="Draw the tables: does every row belong to one task only, and to one kind of task?",
         hint="Which of them does a single task column describe?",
         mistakes=[
             Mistake(

@@ -82,6 +82,7 @@ EXERCISES = [
         stub=stub_2_1,
         solution=solution_2_1,
         cases=cases_2_1,
+        nudge="What must not matter for the result, and at which step do you make sure of it?",
         hint="Row t of the logits, entry t set to -inf, log_softmax; add each log density; logsumexp.",
         mistakes=[
             Mistake(
@@ -121,6 +122,7 @@ EXERCISES = [
         number="2.2",
         title="Who listens to whom",
         solution="c",
+        nudge="Say one row aloud, as a sentence with a subject and an object.",
         hint="Row or column? alpha[t, k] is the weight of source k in the prior of receiver t.",
         mistakes=[
             Mistake(
@@ -148,6 +150,7 @@ EXERCISES = [
         stub=stub_2_3,
         solution=solution_2_3,
         cases=cases_2_3,
+        nudge="Which quantities add when independent numbers are added?",
         hint="Variances of independent numbers add; standard deviations do not.",
         mistakes=[
             Mistake(
@@ -172,6 +175,9 @@ EXERCISES = [
         title="Counted four times",
         solution=0.589,
         tolerance=0.004,
+        stars=2,
+        nudge="Two spreads are at work: the one that is claimed and the one that is true. "
+        "Which moved?",
         hint="The interval shrinks by the root of 4; the estimate's error does not shrink at all.",
         mistakes=[
             Mistake(
@@ -204,6 +210,7 @@ EXERCISES = [
         title="Read the width",
         solution=0.25,
         tolerance=0.01,
+        nudge="Who strays from what? Draw the centre and both tasks.",
         hint="w_t and w_k each stray from the centre; the difference of two independent numbers.",
         mistakes=[
             Mistake(

@@ -82,6 +82,8 @@ EXERCISES = [
         stub=stub_3_1,
         solution=solution_3_1,
         cases=cases_3_1,
+        nudge="Three operations, in an order. Which of them has to be the last, for weights to "
+        "sum to 1?",
         hint="Turn u into Gumbel noise with (3.1), add it to log pi, divide the sum by tau, and "
         "only then take the softmax.",
         mistakes=[
@@ -175,6 +177,7 @@ EXERCISES = [
         number="3.3",
         title="Predict the law of a weight",
         solution="b",
+        nudge="Try three values of u by hand: what weight does the recipe make of each?",
         hint="Two equal sources: log pi_1 - log pi_2 = 0. At temperature 1 the weight is the sigmoid "
         "of a logistic variable. What is the distribution function of that variable?",
         mistakes=[
@@ -199,6 +202,7 @@ EXERCISES = [
         number="3.4",
         title="Read the gradient figure",
         solution="b",
+        nudge="Measure: take two temperatures on the axis, and read off both heights.",
         hint="Look at the slope of the middle panel on the left: both axes are logarithmic. "
         "By what does the sd change over one factor of 10 in temperature?",
         mistakes=[

@@ -64,6 +64,7 @@ EXERCISES = [
         title="Predict a KL to a mixture",
         solution=math.log(2),
         tolerance=5e-3,
+        nudge="Where does q have its mass, and what does the mixture look like there?",
         hint="Where q has its mass, the far component's density is as good as zero. What is left of "
         "log(a_1 p_1(w) + a_2 p_2(w)) there, when p_2 = q?",
         mistakes=[
@@ -143,6 +144,7 @@ EXERCISES = [
         stub=stub_4_3,
         solution=solution_4_3,
         cases=cases_kl,
+        nudge="What should it say if all sources are equally far? And what if one is very far?",
         hint="Each row is proportional to a_k exp(-KL_k) and sums to 1: one softmax over the sources.",
         mistakes=[
             Mistake(
@@ -236,6 +238,7 @@ EXERCISES = [
         number="4.5",
         title="Which curve is which",
         solution="c",
+        nudge="Move d in your head: what happens to each method's number, and which can't notice?",
         hint="A bound never crosses the exact curve. Which one does?",
         mistakes=[
             Mistake(

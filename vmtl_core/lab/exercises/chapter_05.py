@@ -153,6 +153,7 @@ EXERCISES = [
         stub=stub_5_1,
         solution=solution_5_1,
         cases=cases_5_1,
+        nudge="How many pairs are there, and what happens first: the mean or the logarithm?",
         hint="One matrix product gives the log odds of all L x M pairs. The logarithm comes before "
         "the mean.",
         mistakes=[
@@ -182,6 +183,7 @@ EXERCISES = [
         stub=stub_5_2,
         solution=solution_5_2,
         cases=cases_5_2,
+        nudge="Take a batch of one row of a task with a hundred. What should the task's number be?",
         hint="Count with torch.bincount(task, minlength=T), sum with index_add. Mind a count of 0.",
         mistakes=[
             Mistake(
@@ -208,6 +210,7 @@ EXERCISES = [
         title="The fused-lasso law",
         solution=0.4,
         tolerance=1e-3,
+        nudge="How many standard errors apart are the two sample means?",
         hint="Compute 4 sigma / sqrt(N) first. Sigma is not 1 here.",
         mistakes=[
             Mistake(
@@ -246,6 +249,8 @@ EXERCISES = [
         number="5.4",
         title="A careless batch",
         solution="b",
+        nudge="Follow one task through a hundred steps: in how many of them is it there, and "
+        "what of it?",
         hint="What does a task that is missing from a batch contribute, and what doesn't it "
         "contribute? See (5.3b).",
         mistakes=[
@@ -277,6 +282,9 @@ EXERCISES = [
         stub=stub_5_5,
         solution=solution_5_5,
         cases=cases_5_5,
+        stars=2,
+        nudge="Which of the arguments would have to change if q changed? Is there one that "
+        "needn't be known?",
         hint="Repeat the step before (5.16) for the sum of alpha_k KL(q || p_k). Then Bayes' rule, "
         "(5.14).",
         mistakes=[
