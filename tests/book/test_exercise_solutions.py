@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch.distributions import MultivariateNormal, Poisson, kl_divergence
+from torch.distributions import MultivariateNormal, Normal, Poisson, kl_divergence
 
 from vmtl_core.lab.exercises import find
 from vmtl_core.lab.exercises.runs import float64, run
@@ -23,6 +23,25 @@ def solved(number: str) -> Iterator[tuple[tuple[Any, ...], Any]]:
 
 
 # Chapter 0
+
+
+def test_0_4_is_on_the_diagonal_in_three_wrong_ways() -> None:
+    """Simulated patients, at every probability: clinics that differ, a wide model, a mixed-up one."""
+    draw = torch.Generator().manual_seed(0)
+    truth = 30 * torch.randn(400_000, generator=draw)  # what is known of each patient
+    y = truth + 20 * torch.randn(400_000, generator=draw)
+    small = torch.arange(400_000) % 4 == 0
+    for level in (0.5, 0.8, 0.9):
+        z = Normal(0.0, 1.0).icdf(torch.tensor((1 + level) / 2))
+        wide = y.abs() < z * 1300**0.5  # (b): knows nothing of the patient, and is calibrated
+        assert abs(wide.double().mean() - level) < 0.005
+        near = truth < -40  # (d): patients near a limit
+        assert wide[near].double().mean() < level - 0.15
+        reach = z * torch.where(small, 0.8, 1.085) * 20  # (a)
+        inside = (y - truth).abs() < reach
+        assert abs(inside.double().mean() - level) < 0.02
+        assert inside[small].double().mean() < inside[~small].double().mean() - 0.07
+
 
 # Chapter 1
 
