@@ -99,6 +99,19 @@ def mixture_of_variances(
     return (row.log_softmax(-1) + each).logsumexp(-1)
 
 
+def hump(
+    seen: float, count: float, noise: float, means: Tensor, sds: Tensor, log_alpha: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Two numbers of a posterior under a mixture prior, right."""
+    own = noise**2 / count
+    log_z = Normal(means, (sds**2 + own).sqrt()).log_prob(torch.as_tensor(seen))
+    chance = (log_alpha + log_z).softmax(-1)
+    variance = sds**2 * own / (sds**2 + own)
+    each = (means * own + seen * sds**2) / (sds**2 + own)
+    mean = chance @ each
+    return mean, (chance @ (variance + each**2) - mean**2).sqrt()
+
+
 def gumbel_by_torch(log_pi: Tensor, u: Tensor, tau: float) -> Tensor:
     """Draws anew in place of using u."""
     gumbel = -(-torch.rand(u.shape).log()).log()
@@ -305,6 +318,15 @@ STUDENTS: Answers = [
     ("2.3", lambda m, s, d: (s**2 + d**2).sqrt(), "one entry"),
     ("2.3", lambda m, s, d: (m, s), "width left out"),
     ("2.3", lambda m, s, d: (m, 1 / (s**2 + d**2)), "square, reciprocal"),
+    ("2.6", lambda *a: hump(*a)[0], "one entry"),
+    ("2.6", lambda *a: (hump(*a)[0], hump(*a)[1].square()), "square"),
+    ("2.6", lambda n, c, s, m, v, a: hump(n, c, s, m, v, a.exp()), "log_alpha exp"),
+    ("2.6", lambda n, c, s, m, v, a: hump(n, c, s, m, v.sqrt(), a), "sds root"),
+    ("2.6", lambda n, c, s, m, v, a: hump(n, 1, s / c, m, v, a), None),
+    ("2.7", 0.64031242 / 2, "half"),
+    ("2.7", 0.41 / 2, None),
+    ("2.7", 0.63, "near"),
+    ("2.7", 1 / 0.64031242, "reciprocal"),
     ("3.1", gumbel_by_torch, "sampled"),
     ("3.1", log_weights_out, "log"),
     ("3.1", lambda log_pi, u, tau: ((log_pi - (-u.log()).log()) / tau).exp(), "not normalised"),

@@ -94,6 +94,27 @@ def test_1_7_is_the_top() -> None:
 
 # Chapter 2
 
+
+def test_2_6_on_a_grid() -> None:
+    """Moments by quadrature; and data can make a task less sure than its prior."""
+    w = torch.linspace(-12, 12, 24_001, dtype=torch.float64)
+    for (seen, count, noise, means, sds, log_alpha), (mean, sd) in solved("2.6"):
+        log_prior = (log_alpha + Normal(means, sds).log_prob(w[:, None])).logsumexp(-1)
+        belief = (log_prior + count * Normal(seen, noise).log_prob(w)).softmax(0)
+        torch.testing.assert_close((belief * w).sum(), mean)
+        torch.testing.assert_close((belief * (w - mean).square()).sum().sqrt(), sd)
+    two = torch.tensor([0.0, 4.0]), torch.tensor([0.5, 0.5]), torch.tensor([0.95, 0.05]).log()
+    before, after = (find("2.6").solution(2.6, n, 1.0, *two)[1] for n in (1e-9, 1))
+    assert after > before + 0.2
+
+
+def test_2_7_by_draws() -> None:
+    reports = 1 + 0.5 * torch.randn(100_000, generator=torch.Generator().manual_seed(0))
+    told = reports + 0.4 * torch.randn(100_000, generator=torch.Generator().manual_seed(1))
+    value = find("2.7").solution
+    assert abs(told.std() - value) < 5 * value / (2 * 100_000) ** 0.5
+
+
 # Chapter 3
 
 # Chapter 4

@@ -75,6 +75,74 @@ def cases_2_3() -> list[tuple[Tensor, Tensor, float]]:
     return [(torch.randn(3), 0.2 + torch.rand(3), width) for width in (0.3, 1.6)]
 
 
+def stub_2_6(
+    seen: float, count: int, noise: float, means: Tensor, sds: Tensor, log_alpha: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of the exact posterior of one weight under a mixture prior.
+
+    The task has `count` observations of its weight with noise sd `noise`; `seen` is their mean.
+    Components: means and sds (K,), widths included; log_alpha (K,).
+    """
+    raise NotImplementedError("your code here")
+
+
+def solution_2_6(
+    seen: float, count: int, noise: float, means: Tensor, sds: Tensor, log_alpha: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of the exact posterior of one weight under a mixture prior.
+
+    The task has `count` observations of its weight with noise sd `noise`; `seen` is their mean.
+    Components: means and sds (K,), widths included; log_alpha (K,).
+    """
+    error = noise / count**0.5
+    log_z = Normal(means, (sds**2 + error**2).sqrt()).log_prob(torch.tensor(seen))
+    chance = (log_alpha + log_z).softmax(-1)  # (2.8)
+    variance = 1 / (1 / sds**2 + 1 / error**2)
+    each = variance * (means / sds**2 + seen / error**2)
+    mean = (chance * each).sum()
+    return mean, (chance * (variance + (each - mean) ** 2)).sum().sqrt()
+
+
+def _two_numbers(
+    seen: float,
+    count: int,
+    noise: float,
+    means: Tensor,
+    sds: Tensor,
+    log_alpha: Tensor,
+    *,
+    asked: bool = True,
+    sources: float = 1.0,
+    between: float = 1.0,
+) -> tuple[Tensor, Tensor]:
+    """The solution without (2.8), or with the variances of sources or means counted otherwise."""
+    error = noise / count**0.5
+    log_z = Normal(means, (sources * sds**2 + error**2).sqrt()).log_prob(torch.tensor(seen))
+    chance = (log_alpha + (log_z if asked else 0.0)).softmax(-1)
+    variance = 1 / (1 / sds**2 + 1 / error**2)
+    each = variance * (means / sds**2 + seen / error**2)
+    mean = (chance * each).sum()
+    return mean, (chance * (variance + between * (each - mean) ** 2)).sum().sqrt()
+
+
+def _likeliest(
+    seen: float, count: int, noise: float, means: Tensor, sds: Tensor, log_alpha: Tensor
+) -> tuple[Tensor, Tensor]:
+    error = noise / count**0.5
+    log_z = Normal(means, (sds**2 + error**2).sqrt()).log_prob(torch.tensor(seen))
+    k = (log_alpha + log_z).argmax()
+    variance = 1 / (1 / sds[k] ** 2 + 1 / error**2)
+    return variance * (means[k] / sds[k] ** 2 + seen / error**2), variance.sqrt()
+
+
+def cases_2_6() -> list[tuple[float, int, float, Tensor, Tensor, Tensor]]:
+    cases = []
+    for sources, seen, count, noise in ((2, 0.4, 3, 1.2), (3, -0.2, 5, 2.0), (4, 0.9, 2, 0.8)):
+        means, sds = 1.5 * torch.randn(sources), 0.3 + 0.5 * torch.rand(sources)
+        cases.append((seen, count, noise, means, sds, torch.randn(sources).log_softmax(-1)))
+    return cases
+
+
 EXERCISES = [
     Exercise(
         number="2.1",
@@ -230,6 +298,85 @@ EXERCISES = [
                 "the variance of a difference is the sum of the variances.",
                 0.35 * math.sqrt(2),
             ),
+        ],
+    ),
+    Exercise(
+        number="2.6",
+        title="Two humps, two numbers",
+        stub=stub_2_6,
+        solution=solution_2_6,
+        cases=cases_2_6,
+        stars=2,
+        nudge="Draw prior and posterior of two far sources. Where would the mean lie? And what are the two "
+        "reasons for not being sure?",
+        hint="The mean of `count` observations is one observation with noise / sqrt(count). Its evidence "
+        "under source k is Gaussian, with both variances. Then the law of total variance.",
+        mistakes=[
+            Mistake(
+                "data not asked",
+                "your weights are still alpha. The data say which source they fit, too: by (2.8) each "
+                "weight is multiplied by its source's evidence.",
+                lambda *a: _two_numbers(*a, asked=False),
+            ),
+            Mistake(
+                "between left out",
+                "that is the mean of the sources' posterior variances. The posterior is a mixture: not "
+                "to know which source it is adds the spread of their means.",
+                lambda *a: _two_numbers(*a, between=0.0),
+            ),
+            Mistake(
+                "source taken as exact",
+                "your evidence has the noise alone, as if source k knew its weight. Z of (2.8) integrates "
+                "over the source's own uncertainty: the variances add, (2.6).",
+                lambda *a: _two_numbers(*a, sources=0.0),
+            ),
+            Mistake(
+                "noise of one row",
+                "you took the noise of one observation for that of their mean, which is smaller by the "
+                "root of their number.",
+                lambda seen, count, noise, m, s, a: solution_2_6(seen, 1, noise, m, s, a),
+            ),
+            Mistake(
+                "likeliest source",
+                "that is the posterior under the likeliest source alone. (2.8) leaves the others with a "
+                "probability, and the mixture of all is asked for.",
+                _likeliest,
+            ),
+        ],
+    ),
+    Exercise(
+        number="2.7",
+        title="The same story ten times",
+        solution=math.sqrt(0.41),
+        tolerance=0.003,
+        stars=2,
+        nudge="Write the mixture out for two sources that say the same. What is left of the sum?",
+        hint="Ten equal densities with weights that sum to 1 are one of them; then its width, (2.6).",
+        mistakes=[
+            Mistake(
+                "pooled",
+                "that is a tenth of the variance, as if the ten spoke of one number and their evidence "
+                "were multiplied. The mixture (2.4) adds densities: it is like one of them.",
+                math.sqrt(0.041),
+            ),
+            Mistake(
+                "pooled, then widened",
+                "you multiplied the ten reports and widened the product. The mixture (2.4) adds the "
+                "densities, and ten equal ones add up to one of them.",
+                math.sqrt(0.185),
+            ),
+            Mistake(
+                "no width",
+                "that is what a source says of itself; the receiver is another task, and (2.6) adds the "
+                "variance of the transfer.",
+                0.5,
+            ),
+            Mistake(
+                "standard deviations added",
+                "standard deviations don't add, variances do: (2.6).",
+                0.9,
+            ),
+            Mistake("variance", "that is the variance of (2.6); its root was asked for.", 0.41),
         ],
     ),
 ]
