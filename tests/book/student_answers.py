@@ -122,9 +122,35 @@ def log_weights_out(log_pi: Tensor, u: Tensor, tau: float) -> Tensor:
     return torch.log_softmax((log_pi - (-u.log()).log()) / tau, -1)
 
 
-def monte_carlo_odds(log_odds: float, tau: float) -> float:
+def slope(log_odds: float, tau: float) -> float:
+    u = (torch.arange(50_000) + 0.5) / 50_000
+    weight = torch.sigmoid((log_odds + torch.logit(u)) / tau)
+    return float((weight - weight**2).mean() / tau)
+
+
+def slope_by_draws(log_odds: float, tau: float) -> float:
     u = torch.rand(5000)
-    return float(torch.sigmoid((log_odds + u.log() - (1 - u).log()) / tau).mean())
+    weight = torch.sigmoid((log_odds + torch.logit(u)) / tau)
+    return float((weight - weight**2).mean() / tau)
+
+
+def shares_above(start: float, end: float, tau: float) -> list[float]:
+    """Right."""
+    left = (tau - end) / (start - end)
+    cosine = math.acos(2 * left - 1) / math.pi
+    return [1 - left, math.log(start / tau) / math.log(start / end), cosine]
+
+
+def tail_of(log_odds: float, tau: float, epsilon: float) -> float:
+    """Right."""
+    gap = tau * (math.log(1 - epsilon) - math.log(epsilon))
+    return 1 / (1 + math.exp(gap - log_odds)) + 1 / (1 + math.exp(gap + log_odds))
+
+
+def one_hot_draws(log_odds: float, tau: float, epsilon: float) -> float:
+    """Right on average."""
+    scores = torch.tensor([log_odds, 0.0]) - torch.empty(4000, 2).exponential_().log()
+    return float(((scores / tau).softmax(-1).amax(-1) > 1 - epsilon).double().mean())
 
 
 def cross_entropy(w: Tensor, q: Normal, components: Normal, log_weights: Tensor) -> Tensor:
@@ -330,9 +356,18 @@ STUDENTS: Answers = [
     ("3.1", gumbel_by_torch, "sampled"),
     ("3.1", log_weights_out, "log"),
     ("3.1", lambda log_pi, u, tau: ((log_pi - (-u.log()).log()) / tau).exp(), "not normalised"),
-    ("3.2", monte_carlo_odds, "sampled"),
-    ("3.5", lambda a, b, n, k: b * (a / b) ** min(k / n, 1.0), "exchanged"),
-    ("3.5", lambda a, b, n, k: math.log(a * (b / a) ** min(k / n, 1.0)), "log"),
+    ("3.2", slope_by_draws, "sampled"),
+    ("3.2", lambda ell, tau: slope(ell, 1 / tau), "tau one over"),
+    ("3.2", lambda ell, tau: -slope(ell, tau), "sign"),
+    ("3.2", lambda ell, tau: slope(math.exp(ell), tau), "log_odds exp"),
+    ("3.5", lambda a, b, tau: [shares_above(a, b, tau)[i] for i in (1, 0, 2)], "order"),
+    ("3.5", lambda a, b, tau: [100 * s for s in shares_above(a, b, tau)], "percent"),
+    ("3.5", lambda a, b, tau: shares_above(a, b, tau)[1], None),
+    ("3.6", one_hot_draws, "sampled"),
+    ("3.6", lambda *a: 1 - tail_of(*a), "complement"),
+    ("3.6", lambda ell, tau, eps: tail_of(math.exp(ell), tau, eps), "log_odds exp"),
+    ("3.6", lambda ell, tau, eps: tail_of(ell, tau, 1 - eps), "tau negated"),
+    ("3.6", lambda ell, tau, eps: tail_of(ell, tau, eps / 2), "half of"),
     ("4.1", 1 / math.log(2), "reciprocal"),
     ("4.1", math.log(2) / 2, "half"),
     ("4.1", 0.5, "exp"),

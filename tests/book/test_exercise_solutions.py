@@ -3,12 +3,14 @@
 A section for each chapter; the cases are those of the exercise, in float64.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch.distributions import MultivariateNormal, Normal, Poisson, kl_divergence
 
+from vmtl_core import cosine_decay, exponential_decay, gumbel_softmax, linear_decay
 from vmtl_core.lab.exercises import find
 from vmtl_core.lab.exercises.runs import float64, run
 
@@ -116,6 +118,49 @@ def test_2_7_by_draws() -> None:
 
 
 # Chapter 3
+
+
+def test_3_2_by_differences_and_in_closed_form() -> None:
+    def expected(log_odds: float, tau: float) -> float:
+        u = (torch.arange(400_000, dtype=torch.float64) + 0.5) / 400_000
+        return float(torch.sigmoid((log_odds + torch.logit(u)) / tau).mean())
+
+    for (log_odds, tau), value in solved("3.2"):
+        both = [expected(log_odds + step, tau) for step in (-1e-4, 1e-4)]
+        assert abs((both[1] - both[0]) / 2e-4 - value) < 1e-6
+    r = torch.tensor(3.0, dtype=torch.float64, requires_grad=True)
+    closed = r / (r - 1) - r * r.log() / (r - 1) ** 2  # (3.4c)
+    (slope,) = torch.autograd.grad(closed, r)
+    slope_of = find("3.2").solution
+    assert abs(slope_of(math.log(3), 1.0) - 3 * slope) < 1e-5  # d / d log r = r d / d r
+    assert abs(slope_of(1.0, 1e-3) - 0.1966) < 1e-3  # pi_1 pi_2
+    assert abs(slope_of(1.0, 100.0) * 400 - 1) < 1e-3  # 1 / (4 tau)
+
+
+def test_3_5_by_counting_steps() -> None:
+    for (start, end, tau), shares in solved("3.5"):
+        for decay, share in zip(
+            (linear_decay, exponential_decay, cosine_decay), shares, strict=True
+        ):
+            schedule = decay(start, end, 10_000)
+            above = sum(schedule(step) > tau for step in range(10_000))
+            assert abs(above / 10_000 - share) < 2e-4
+    shares = find("3.5").solution
+    assert [round(100 * share) for share in shares(1.0, 0.1, 0.3)] == [78, 52, 69]
+    assert [round(100 * share) for share in shares(1.0, 0.1, 0.7)] == [33, 15, 39]
+
+
+def test_3_6_by_draws() -> None:
+    for (log_odds, tau, epsilon), value in solved("3.6"):
+        logits = torch.tensor([log_odds, 0.0]).expand(200_000, 2)
+        draws = gumbel_softmax(logits, tau, torch.Generator().manual_seed(0))
+        share = (draws.amax(-1) > 1 - epsilon).double().mean()
+        assert abs(share - value) < 5 * (value * (1 - value) / 200_000) ** 0.5
+    cold = math.log(11 / 9) / math.log(99)
+    assert abs(cold - 0.044) < 0.0005
+    assert abs(find("3.6").solution(0.0, 1.0, 0.01) - 0.02) < 1e-12
+    assert abs(find("3.6").solution(0.0, cold, 0.01) - 0.9) < 1e-12
+
 
 # Chapter 4
 

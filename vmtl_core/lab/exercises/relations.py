@@ -284,6 +284,11 @@ def arranged(wanted: Sequence[Tensor]) -> Iterator[Relation]:
         for name, said, change in _arrangements(dim):
             kind = Kind(name, f"it {said} along dimension {dim}.")
             yield Relation(kind, [change(w) for w in wanted])
+    few = {w.shape[-1] for w in wanted if w.ndim}
+    if all(w.ndim for w in wanted) and len(few) == 1 and max(few) in (3, 4):
+        for order in permutations(range(max(few))):
+            kind = Kind("order", "it has the right numbers in another order.")
+            yield Relation(kind, [w[..., list(order)] for w in wanted])
 
 
 def _arrangements(dim: int) -> list[tuple[str, str, Map]]:
