@@ -153,17 +153,32 @@ def one_hot_draws(log_odds: float, tau: float, epsilon: float) -> float:
     return float(((scores / tau).softmax(-1).amax(-1) > 1 - epsilon).double().mean())
 
 
-def cross_entropy(w: Tensor, q: Normal, components: Normal, log_weights: Tensor) -> Tensor:
-    """Every draw's value, to be averaged still."""
-    log_p = (log_weights + components.log_prob(w.unsqueeze(-1))).logsumexp(-1)
-    return q.log_prob(w) - log_p
+def tempered(kl: Tensor, log_weights: Tensor, tau: float) -> Tensor:
+    return -tau * (log_weights - kl / tau).logsumexp(-1)
 
 
-def own_draws(w: Tensor, q: Normal, components: Normal, log_weights: Tensor) -> Tensor:
-    """Right on average over the draws, which are given."""
-    w = q.sample((4000,))
-    log_p = (log_weights + components.log_prob(w.unsqueeze(-1))).logsumexp(-1)
-    return (q.log_prob(w) - log_p).mean(0)
+def two_kls(w: Tensor, q: Normal, components: Normal, log_a: Tensor, log_b: Tensor) -> list[Tensor]:
+    """Right."""
+    each = components.log_prob(w[..., None]).exp()
+    ratio = ((log_b.exp() * each).sum(-1) / (log_a.exp() * each).sum(-1)).log()
+    return [ratio.mean(0), ratio.std(0) / math.sqrt(len(w))]
+
+
+def two_kls_by_numpy(
+    w: Tensor, q: Normal, components: Normal, log_a: Tensor, log_b: Tensor
+) -> list[Tensor]:
+    """numpy's sd divides by S."""
+    mean, error = two_kls(w, q, components, log_a, log_b)
+    return [mean, error * math.sqrt(1 - 1 / len(w))]
+
+
+def width_by_autograd(
+    mean: float, sd: float, means: Tensor, sds: Tensor, log_weights: Tensor, width: float
+) -> Tensor:
+    """Right."""
+    delta = torch.tensor(width, requires_grad=True)
+    kl = kl_divergence(Normal(mean, sd), Normal(means, (sds**2 + delta**2).sqrt()))
+    return torch.autograd.grad(-(log_weights - kl).logsumexp(-1), delta)[0]
 
 
 def not_scaled_by_rows(rows: Tensor, task: Tensor, sizes: Tensor) -> Tensor:
@@ -371,18 +386,30 @@ STUDENTS: Answers = [
     ("4.1", 1 / math.log(2), "reciprocal"),
     ("4.1", math.log(2) / 2, "half"),
     ("4.1", 0.5, "exp"),
-    ("4.2", lambda kl, a: -(a.exp() - kl).logsumexp(-1), "log_weights exp"),
-    ("4.2", lambda kl, a: (a.exp() * (-kl).exp()).sum(-1), "exp"),
-    ("4.2", lambda kl, a: -(a - kl), "not added up"),
-    ("4.2", lambda kl, a: -(a - kl).logsumexp(-1, keepdim=True), "shape"),
-    ("4.2", lambda kl, a: -(a - kl).logsumexp(-1) / math.log(2), "bits"),
-    ("4.2", lambda kl, a: -(a - kl).logsumexp(-1).mean(), "averaged"),
-    ("4.2", lambda kl, a: -((a - kl).logsumexp(-1) - math.log(kl.shape[-1])), "log N"),
+    ("4.2", lambda kl, a, t: tempered(kl, a.exp(), t), "log_weights exp"),
+    ("4.2", lambda kl, a, t: (a.exp() * (-kl / t).exp()).sum(-1) ** t, "exp"),
+    ("4.2", lambda kl, a, t: -t * (a - kl / t), None),
+    ("4.2", lambda kl, a, t: tempered(kl, a, t)[:, None], "shape"),
+    ("4.2", lambda kl, a, t: tempered(kl, a, t) / math.log(2), "bits"),
+    ("4.2", lambda kl, a, t: tempered(kl, a, t).mean(), "averaged"),
+    ("4.2", lambda kl, a, t: tempered(kl, a, t**2), "tau squared"),
     ("4.3", lambda kl, a: torch.log_softmax(a - kl, -1), "log"),
     ("4.3", lambda kl, a: torch.softmax(a - kl, -1).T, "transpose"),
-    ("4.4", cross_entropy, "not averaged"),
-    ("4.4", own_draws, "sampled"),
+    ("4.4", lambda *a: two_kls(*a)[0], "one entry"),
+    ("4.4", lambda *a: (two_kls(*a)[0], two_kls(*a)[1] ** 2), "square"),
+    ("4.4", two_kls_by_numpy, "N for N - 1"),
+    ("4.4", lambda *a: (two_kls(*a)[0], two_kls(*a)[1] * 1.96), "factor"),
+    ("4.4", lambda w, q, *more: two_kls(q.sample((len(w),)), q, *more), None),
     ("4.5", "(b)", "jensen"),
+    ("4.6", lambda *a: -width_by_autograd(*a), "sign"),
+    ("4.6", lambda *a: width_by_autograd(*a) / 2, "half"),
+    ("4.6", lambda *a: width_by_autograd(*a[:-1], a[-1] ** 2), "width squared"),
+    ("4.6", lambda m, s, *a: width_by_autograd(m, s**0.5, *a), "sd root"),
+    (
+        "4.6",
+        lambda m, s, mu, v, a, d: width_by_autograd(m, s, mu, v, a.exp(), d),
+        "log_weights exp",
+    ),
     ("5.1", lambda z, w, y: Bernoulli(logits=z @ w.T).log_prob(y).mean().exp(), "exp"),
     ("5.1", lambda z, w, y: -Bernoulli(logits=z @ w.T).log_prob(y).mean(), "sign"),
     ("5.1", lambda z, w, y: Bernoulli(logits=z @ w.T).log_prob(y).sum(), "N"),

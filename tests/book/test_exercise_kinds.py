@@ -119,11 +119,11 @@ def test_an_argument_that_is_left_unused_is_named() -> None:
 def test_a_biased_sample_is_told_from_an_unbiased_one() -> None:
     right = find("4.2").solution
 
-    def biased(kl: Tensor, log_weights: Tensor) -> Tensor:
-        return right(kl, log_weights) + 0.5 + 0.01 * torch.randn(len(kl))
+    def biased(kl: Tensor, log_weights: Tensor, tau: float) -> Tensor:
+        return right(kl, log_weights, tau) + 0.5 + 0.01 * torch.randn(len(kl))
 
-    def unbiased(kl: Tensor, log_weights: Tensor) -> Tensor:
-        return right(kl, log_weights) + 0.01 * torch.randn(len(kl))
+    def unbiased(kl: Tensor, log_weights: Tensor, tau: float) -> Tensor:
+        return right(kl, log_weights, tau) + 0.01 * torch.randn(len(kl))
 
     assert judge(find("4.2"), biased).mistake == "sampled, biased"
     assert judge(find("4.2"), unbiased).mistake == "sampled"
@@ -132,10 +132,10 @@ def test_a_biased_sample_is_told_from_an_unbiased_one() -> None:
 def test_running_an_answer_again_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     calls = []
 
-    def talks(kl: Tensor, log_weights: Tensor) -> Tensor:
+    def talks(kl: Tensor, log_weights: Tensor, tau: float) -> Tensor:
         calls.append(1)
         print("called")
-        return kl.sum(-1).sin() - log_weights.sum(-1).cos()
+        return kl.sum(-1).sin() - tau * log_weights.sum(-1).cos()
 
     exercise = find("4.2")
     assert judge(exercise, talks).mistake is None

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.distributions import MultivariateNormal, Normal, Poisson, kl_divergence
 
 from vmtl_core import cosine_decay, exponential_decay, gumbel_softmax, linear_decay
@@ -163,6 +164,59 @@ def test_3_6_by_draws() -> None:
 
 
 # Chapter 4
+
+
+def test_4_2_is_the_least_value() -> None:
+    """By gradient descent over phi; above the exact KL for tau of 1 or more, and convex at its end."""
+    for (kl, log_weights, tau), value in solved("4.2"):
+        logits = torch.zeros_like(kl).requires_grad_()
+        climber = torch.optim.LBFGS([logits], max_iter=200, line_search_fn="strong_wolfe")
+
+        def loss() -> Tensor:
+            climber.zero_grad()  # noqa: B023
+            log_phi = logits.log_softmax(-1)  # noqa: B023
+            each = log_phi.exp() * (kl + tau * (log_phi - log_weights))  # noqa: B023
+            total = each.sum()
+            total.backward()
+            return total
+
+        climber.step(loss)
+        torch.testing.assert_close(loss().detach(), value.sum(), atol=1e-6, rtol=1e-6)
+        bound = find("4.2").solution
+        convex = (log_weights.exp() * kl).sum(-1)
+        assert (bound(kl, log_weights, 1.0) <= bound(kl, log_weights, 3.0)).all()
+        torch.testing.assert_close(bound(kl, log_weights, 1e6), convex, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(bound(kl, log_weights, 1e-3), kl.amin(-1), atol=0.01, rtol=0)
+
+
+def test_4_4_is_paired() -> None:
+    """The mean agrees with quadrature, and the error with the scatter of many estimates."""
+    draw = torch.Generator().manual_seed(0)
+    grid = torch.linspace(-15, 15, 6001, dtype=torch.float64)
+    for (_, q, components, log_a, log_b), _ in solved("4.4"):
+        mass = q.log_prob(grid[:, None]).softmax(0)
+        each = components.log_prob(grid[:, None, None])
+        log_ratio = (log_b + each).logsumexp(-1) - (log_a + each).logsumexp(-1)
+        exact = (mass * log_ratio).sum(0)
+        noise = torch.randn(100, 2000, 2, generator=draw, dtype=torch.float64)
+        found = [
+            find("4.4").solution(q.mean + q.stddev * e, q, components, log_a, log_b) for e in noise
+        ]
+        means, errors = (torch.stack(part) for part in zip(*found, strict=True))
+        assert ((means.mean(0) - exact).abs() < 5 * means.std(0) / 10).all()
+        assert ((means.std(0) / errors.mean(0)).log().abs() < 0.35).all()  # 5 of its own errors
+
+
+def test_4_6_by_autograd() -> None:
+    for (mean, sd, means, sds, log_weights, width), value in solved("4.6"):
+        delta = torch.tensor(width, requires_grad=True)
+        q, sources = Normal(mean, sd), Normal(means, (sds**2 + delta**2).sqrt())
+        bound = -(log_weights - kl_divergence(q, sources)).logsumexp(-1)
+        torch.testing.assert_close(torch.autograd.grad(bound, delta)[0], value)
+    one = torch.tensor([2.0]), torch.tensor([0.4]), torch.zeros(1)
+    rest = (0.3**2 + 2.0**2 - 0.4**2) ** 0.5  # one source: v = sd^2 + distance^2
+    assert abs(find("4.6").solution(0.0, 0.3, *one, rest)) < 1e-6
+
 
 # Chapter 5
 
