@@ -207,6 +207,11 @@ def convex_log_weights(
     return covariance @ natural, covariance
 
 
+def apart(first: float, second: float, sigma: float) -> float:
+    """Right."""
+    return math.sqrt(2) * sigma * (first + second) ** 1.5 / (first * second)
+
+
 def mixture_mean(log_p: Tensor) -> Tensor:
     pairs = log_p.flatten(0, 1)
     return pairs.logsumexp(0) - math.log(log_p.shape[1])
@@ -404,7 +409,7 @@ STUDENTS: Answers = [
     ("4.6", lambda *a: -width_by_autograd(*a), "sign"),
     ("4.6", lambda *a: width_by_autograd(*a) / 2, "half"),
     ("4.6", lambda *a: width_by_autograd(*a[:-1], a[-1] ** 2), "width squared"),
-    ("4.6", lambda m, s, *a: width_by_autograd(m, s**0.5, *a), "sd root"),
+    ("4.6", lambda m, s, mu, v, a, d: width_by_autograd(m, s**0.5, mu, v, a, d), "sd root"),
     (
         "4.6",
         lambda m, s, mu, v, a, d: width_by_autograd(m, s, mu, v, a.exp(), d),
@@ -417,6 +422,14 @@ STUDENTS: Answers = [
     ("5.2", not_scaled_by_rows, "summed"),
     ("5.5", convex_step, "inverse"),
     ("5.5", convex_log_weights, "A left out"),
+    ("5.6", lambda n, m, s: apart(n, m, s) / 2, "half"),
+    ("5.6", lambda n, m, s: apart(n, m, s**2), "sigma squared"),
+    ("5.6", lambda n, m, s: apart(n, m, 1.0), "sigma left out"),
+    ("5.6", lambda n, m, s: apart(n, m, s) / math.sqrt(2), "factor"),
+    ("5.6", lambda n, m, s: apart(n, n, s), None),
+    ("5.7", "Answer: (D)", "twice"),
+    ("5.7", "a.", "convex"),
+    ("5.7", ["b"], "best source"),
     ("6.1", mixture_mean, "log N"),
     ("6.1", lambda log_p: log_p.flatten(0, 1).exp().mean(0), "exp"),
     ("6.2", variances, None),

@@ -11,9 +11,14 @@ import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal, Normal, Poisson, kl_divergence
 
+from tests.book.test_exercise_cells import code_cells
 from vmtl_core import cosine_decay, exponential_decay, gumbel_softmax, linear_decay
 from vmtl_core.lab.exercises import find
 from vmtl_core.lab.exercises.runs import float64, run
+
+PLACES, SPREADS, SHARES = (
+    torch.tensor(numbers, dtype=torch.float64) for numbers in ((-1.0, 2.0), (0.5, 0.7), (0.3, 0.7))
+)
 
 
 def solved(number: str) -> Iterator[tuple[tuple[Any, ...], Any]]:
@@ -219,6 +224,84 @@ def test_4_6_by_autograd() -> None:
 
 
 # Chapter 5
+
+
+def echo(apart: Tensor, first: int, second: int, delta: float) -> Tensor:
+    """(5.9a) with sizes of their own, sigma = 1, least over means and variances, for each d > 0."""
+    squares = 0.5 * first * second / (first + second) * (delta - apart) ** 2
+    log_v = (apart.log() + 0.5 * math.log(2 / (first + second))).repeat(2, 1).requires_grad_()
+    climber = torch.optim.LBFGS(
+        [log_v], max_iter=100, tolerance_change=1e-12, line_search_fn="strong_wolfe"
+    )
+
+    def each() -> Tensor:
+        v1, v2 = log_v.exp()
+        price = (v1 + apart**2) / v2 + (v2 + apart**2) / v1 - 2
+        return 0.5 * (first * v1 + second * v2 + price)
+
+    def loss() -> Tensor:
+        climber.zero_grad()
+        total = each().sum()
+        total.backward()
+        return total
+
+    climber.step(loss)
+    return squares + each().detach()
+
+
+def test_5_6_by_minimising() -> None:
+    """At a little less than the answer the best d is 0, at a little more it isn't."""
+    law = find("5.6").solution
+    assert abs(law(25, 25, 2.0) - 1.6) < 1e-12  # (5.10) again
+    apart = torch.logspace(-3, -0.2, 24, dtype=torch.float64)
+    for (first, second, sigma), value in [*solved("5.6"), ((10, 90, 1.0), law(10, 90, 1.0))]:
+        for factor, together in ((0.98, True), (1.03, False)):
+            delta = factor * value / sigma
+            at_zero = 0.5 * first * second / (first + second) * delta**2
+            assert (echo(apart, first, second, delta).min() > at_zero) == together
+    delta = 0.99 * law(10, 200, 1.0)  # more than ten to one: apart sooner, and with a jump
+    found = echo(apart, 10, 200, delta)
+    assert found.min() < 0.5 * 10 * 200 / 210 * delta**2
+    assert apart[found.argmin()] > 0.1
+    best = min(range(1, 200), key=lambda second: law(16, second, 1.0))
+    assert best == 32  # a neighbour of twice the size lets go soonest
+
+
+def test_5_7_beside_the_evidence() -> None:
+    """The chapter's four versions, for many q: three stay below the evidence, one doesn't."""
+    exercise = find("5.7")
+    (cell,) = (cell for cell in code_cells(exercise) if "def version_a(" in cell)
+    torch.manual_seed(0)
+    with float64():
+        y, sources, log_alpha = 0.4 + torch.randn(5), Normal(PLACES, SPREADS), SHARES.log()
+        covariance = torch.eye(5) + sources.variance[:, None, None]
+        each = MultivariateNormal(sources.mean[:, None].expand(2, 5), covariance).log_prob(y)
+        names: dict[str, Any] = {"torch": torch, "Tensor": Tensor, "Normal": Normal}
+        names |= {"kl_divergence": kl_divergence, "MultivariateNormal": MultivariateNormal}
+        exec(cell, names)
+        evidence = names["evidence_of"](y, 1.0, sources, log_alpha)
+        torch.testing.assert_close(evidence, (log_alpha + each).logsumexp(-1))
+        above = dict.fromkeys("abcd", False)
+        for _ in range(300):
+            q = Normal(torch.randn(()), 0.1 + torch.rand(()))
+            for letter in above:
+                value = names[f"version_{letter}"](y, 1.0, q, sources, log_alpha)
+                above[letter] |= bool(value > evidence + 1e-9)
+        one = Normal(PLACES[1:], SPREADS[1:]), torch.zeros(1)
+        for shift, more in ((0.0, False), (-0.2, True)):
+            q = Normal(PLACES[1] + shift, SPREADS[1])
+            assert (names["version_c"](y, 1.0, q, *one) > each[1] + 1e-6) == more
+        source = Normal(torch.zeros(1), torch.ones(1)), torch.zeros(1)
+        many = [(m / 20, s / 20) for m in range(41) for s in range(10, 31)]  # of q
+        precise = torch.tensor([2.0]), 0.05
+        values = [
+            names["version_c"](*precise, Normal(*map(torch.tensor, q)), *source) for q in many
+        ]
+        best = many[int(torch.stack(values).argmax())]
+        assert abs(best[0] - 1) <= 0.05
+        assert abs(best[1] - 1) <= 0.05
+    assert [letter for letter, found in above.items() if found] == [exercise.solution]
+
 
 # Chapter 6
 

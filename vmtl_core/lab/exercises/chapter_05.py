@@ -1,5 +1,7 @@
 """Exercises of chapter 5."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.distributions import Bernoulli
@@ -144,6 +146,27 @@ def moments_5_5(
     precision = torch.linalg.inv(torch.einsum("k,kde->de", alpha, spread))
     covariance = torch.linalg.inv(A + precision)
     return covariance @ (b + precision @ mean), covariance
+
+
+def stub_5_6(first: int, second: int, sigma: float) -> float:
+    """The distance of two sample means up to which joint posteriors have the same mean.
+
+    As (5.10), but task 1 has `first` observations and task 2 has `second`, of noise sigma.
+    """
+    raise NotImplementedError("your code here")
+
+
+def solution_5_6(first: int, second: int, sigma: float) -> float:
+    """The distance of two sample means up to which joint posteriors have the same mean.
+
+    As (5.10), but task 1 has `first` observations and task 2 has `second`, of noise sigma.
+    """
+    both = first + second
+    return sigma * math.sqrt(2 * both) * both / (first * second)
+
+
+def cases_5_6() -> list[tuple[int, int, float]]:
+    return [(16, 64, 1.0), (9, 25, 2.0), (30, 12, 0.7)]
 
 
 EXERCISES = [
@@ -311,6 +334,76 @@ EXERCISES = [
                 "that prior has the mean and covariance of the mixture. The convex bound (4.3) "
                 "wants the product of powers, (5.16), which is narrower.",
                 moments_5_5,
+            ),
+        ],
+    ),
+    Exercise(
+        number="5.6",
+        title="Unequal tasks in the echo",
+        stub=stub_5_6,
+        solution=solution_5_6,
+        cases=cases_5_6,
+        stars=3,
+        nudge="Which terms of (5.9a) know an N? Redo the two steps after it, first the variances and then "
+        "the means, for a d so small that you may drop its square.",
+        hint="Near d = 0 the ratio v_1/v_2 costs most, so v_1 = v_2 = v: minimise (N_1 + N_2) v / 2 sigma^2 "
+        "+ d^2 / v. The squares leave N_1 N_2 (|Delta| - |d|)^2 / 2 sigma^2 (N_1 + N_2). Compare slopes.",
+        mistakes=[
+            Mistake(
+                "mean of the sizes",
+                "that is (5.10) with the mean of N_1 and N_2 for N. The variances feel their sum, but the "
+                "means a harmonic mean: a poor task is moved at little cost.",
+                lambda first, second, sigma: 4 * sigma / math.sqrt((first + second) / 2),
+            ),
+            Mistake(
+                "error of the difference",
+                "that is (5.10) in standard errors of the difference, as if only the means counted. The "
+                "price of the variances in (5.9a) is that of both tasks' observations together.",
+                lambda first, second, sigma: (
+                    math.sqrt(8) * sigma * math.sqrt(1 / first + 1 / second)
+                ),
+            ),
+            Mistake(
+                "poorer task",
+                "that is (5.10) with the smaller N. The richer task's observations make its own variance "
+                "dear, so they count, too.",
+                lambda first, second, sigma: 4 * sigma / math.sqrt(min(first, second)),
+            ),
+            Mistake(
+                "half of each law",
+                "that is the mean of the two laws (5.10), one for each N. Both tasks stand in one "
+                "objective: minimise it, instead of averaging two answers.",
+                lambda first, second, sigma: 2 * sigma * (first**-0.5 + second**-0.5),
+            ),
+        ],
+    ),
+    Exercise(
+        number="5.7",
+        title="Which of them is no bound?",
+        solution="c",
+        stars=2,
+        nudge="Two things must hold: the fit is no larger than its expectation under q, and what is "
+        "subtracted is no smaller than the KL. Look at each version for both.",
+        hint="Let q be a source that has the weight 1, then move its mean a little towards the data: what "
+        "changes at once, and what only by a square?",
+        mistakes=[
+            Mistake(
+                "convex",
+                "version a subtracts the convex bound (4.3). That is above the KL, so its value is below "
+                "the ELBO with the exact KL, and so below the evidence (5.7): loose, and a bound.",
+                "a",
+            ),
+            Mistake(
+                "best source",
+                "version b subtracts the smallest KL_k - log alpha_k. One term of the sum in (4.4) is at "
+                "most the sum, so that is above jensen, and the value a bound.",
+                "b",
+            ),
+            Mistake(
+                "twice",
+                "version d counts the KL twice. It is the wrong objective, too fond of the prior; but a KL "
+                "is never negative, so twice of its bound is above it, and (5.7) holds.",
+                "d",
             ),
         ],
     ),
