@@ -408,7 +408,7 @@ STUDENTS: Answers = [
     ("4.5", "(b)", "jensen"),
     ("4.6", lambda *a: -width_by_autograd(*a), "sign"),
     ("4.6", lambda *a: width_by_autograd(*a) / 2, "half"),
-    ("4.6", lambda *a: width_by_autograd(*a[:-1], a[-1] ** 2), "width squared"),
+    ("4.6", lambda m, s, mu, v, a, d: width_by_autograd(m, s, mu, v, a, d**2), "width squared"),
     ("4.6", lambda m, s, mu, v, a, d: width_by_autograd(m, s**0.5, mu, v, a, d), "sd root"),
     (
         "4.6",

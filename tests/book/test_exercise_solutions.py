@@ -293,9 +293,9 @@ def test_5_7_beside_the_evidence() -> None:
             assert (names["version_c"](y, 1.0, q, *one) > each[1] + 1e-6) == more
         source = Normal(torch.zeros(1), torch.ones(1)), torch.zeros(1)
         many = [(m / 20, s / 20) for m in range(41) for s in range(10, 31)]  # of q
-        precise = torch.tensor([2.0]), 0.05
         values = [
-            names["version_c"](*precise, Normal(*map(torch.tensor, q)), *source) for q in many
+            names["version_c"](torch.tensor([2.0]), 0.05, Normal(torch.tensor(m), s), *source)
+            for m, s in many
         ]
         best = many[int(torch.stack(values).argmax())]
         assert abs(best[0] - 1) <= 0.05
