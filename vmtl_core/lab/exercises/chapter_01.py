@@ -55,6 +55,16 @@ def _elbo(
     return fit - kl * 0.5 * trace
 
 
+def _kl_terms(mean: Tensor, covariance: Tensor) -> dict[str, Tensor]:
+    """Minus the KL to N(0, I), in parts."""
+    return {
+        "the KL: trace of the covariance": -0.5 * covariance.trace(),
+        "the KL: square of the mean": -0.5 * mean @ mean,
+        "the KL: number of weights": torch.tensor(0.5 * len(mean)),
+        "the KL: log determinant": 0.5 * torch.logdet(covariance),
+    }
+
+
 def terms_1_1(
     y: Tensor, design: Tensor, mean: Tensor, covariance: Tensor, noise: Tensor, prior_sd: float
 ) -> dict[str, Tensor]:
@@ -66,7 +76,7 @@ def terms_1_1(
         "the squared residual": Normal(design @ mean, noise).log_prob(y).sum() - constant,
         "the normaliser of the likelihood": constant,
         "the spread of q": -0.5 * ((design @ covariance * design).sum(-1) / noise**2).sum(),
-        "the KL": -0.5 * (s.trace() + m @ m - len(m) - torch.logdet(s)),
+        **_kl_terms(m, s),
     }
 
 
@@ -157,12 +167,11 @@ def solution_1_6(y: Tensor, design: Tensor, mean: Tensor, covariance: Tensor) ->
 def terms_1_6(y: Tensor, design: Tensor, mean: Tensor, covariance: Tensor) -> dict[str, Tensor]:
     """The parts of the bound for counts."""
     predictor, spread = design @ mean, (design @ covariance * design).sum(-1)
-    kl = covariance.trace() + mean @ mean - len(mean) - torch.logdet(covariance)
     return {
         "y times x'm": (y * predictor).sum(),
         "the mean rate": -(predictor + 0.5 * spread).exp().sum(),
         "log y!": -torch.lgamma(y + 1).sum(),
-        "the KL": -0.5 * kl,
+        **_kl_terms(mean, covariance),
     }
 
 
@@ -288,6 +297,15 @@ EXERCISES = [
                 "you subtract KL(q || prior) once for every example; in (1.3) w is shared by all "
                 "examples and pays once.",
                 lambda *a: _elbo(*a, kl=float(len(a[0]))),
+            ),
+            Mistake(
+                "predicted rows",
+                "that is the log density of each row's prediction, with the variances of noise and doubt "
+                "added. The ELBO (1.3) has the mean of the log likelihood over q, not the log of a mean.",
+                lambda y, x, m, c, s, prior_sd: (
+                    Normal(x @ m, (s**2 + (x @ c * x).sum(-1)).sqrt()).log_prob(y).sum()
+                    + sum(t for k, t in terms_1_1(y, x, m, c, s, prior_sd).items() if "KL" in k)
+                ),
             ),
             Mistake(
                 "standard prior",

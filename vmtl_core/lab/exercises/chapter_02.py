@@ -377,6 +377,12 @@ EXERCISES = [
                 0.9,
             ),
             Mistake("variance", "that is the variance of (2.6); its root was asked for.", 0.41),
+            Mistake(
+                "pooled variance",
+                "that is a variance, and a tenth of it, as if ten independent witnesses had spoken. The "
+                "mixture (2.4) is like one of them; its standard deviation is asked for.",
+                0.041,
+            ),
         ],
     ),
 ]

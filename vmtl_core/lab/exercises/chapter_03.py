@@ -48,14 +48,22 @@ def cases_3_2() -> list[tuple[float, float]]:
 
 
 def slopes(
-    log_odds: float, tau: float, *, cold: bool = False, one: bool = False, mean: bool = False
+    log_odds: float,
+    tau: float,
+    *,
+    cold: bool = False,
+    one: bool = False,
+    mean: bool = False,
+    weight: bool = False,
 ) -> float:
-    """Noise that isn't divided by tau, noise on one source only, or the slope at the mean weight."""
+    """Noise that isn't divided by tau, or on one source only; at the mean weight; the weight itself."""
     u = (torch.arange(100_000, dtype=torch.float64) + 0.5) / 100_000
     noise = gumbel(u) if one else u.log() - (1 - u).log()
-    weight = torch.sigmoid(log_odds / tau + noise / (1.0 if cold else tau))
-    weight = weight.mean() if mean else weight
-    return (weight * (1 - weight)).mean().item() / tau
+    alpha = torch.sigmoid(log_odds / tau + noise / (1.0 if cold else tau))
+    if weight:
+        return alpha.mean().item()
+    alpha = alpha.mean() if mean else alpha
+    return (alpha * (1 - alpha)).mean().item() / tau
 
 
 def slope_at(value: float) -> float:
@@ -207,6 +215,11 @@ EXERCISES = [
                 "that is m (1 - m) / tau at the mean weight m. The mean of a product is not the product "
                 "of means: average the slope over the noise, not the weight.",
                 lambda log_odds, tau: slopes(log_odds, tau, mean=True),
+            ),
+            Mistake(
+                "weight for slope",
+                "that is the expected weight (3.4b) itself; its derivative in log_odds is asked for.",
+                lambda log_odds, tau: slopes(log_odds, tau, weight=True),
             ),
             Mistake(
                 "chain rule",

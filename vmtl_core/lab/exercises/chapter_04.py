@@ -46,9 +46,11 @@ def solution_4_3(kl: Tensor, log_weights: Tensor) -> Tensor:
 def stub_4_4(
     w: Tensor, q: Normal, components: Normal, log_a: Tensor, log_b: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Estimate of KL(q || mixture with a) - KL(q || mixture with b), and its standard error, each (A,).
+    """How much larger KL(q || mixture a) is than KL(q || mixture b): estimate and standard error.
 
     Args: w, draws of q, (S, A); q of batch shape (A,); components (K,); log weights (A, K).
+
+    Returns: two tensors of shape (A,).
     """
     raise NotImplementedError("your code here")
 
@@ -56,9 +58,11 @@ def stub_4_4(
 def solution_4_4(
     w: Tensor, q: Normal, components: Normal, log_a: Tensor, log_b: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Estimate of KL(q || mixture with a) - KL(q || mixture with b), and its standard error, each (A,).
+    """How much larger KL(q || mixture a) is than KL(q || mixture b): estimate and standard error.
 
     Args: w, draws of q, (S, A); q of batch shape (A,); components (K,); log weights (A, K).
+
+    Returns: two tensors of shape (A,).
     """
     each = components.log_prob(w.unsqueeze(-1))  # (S, A, K)
     difference = (log_b + each).logsumexp(-1) - (log_a + each).logsumexp(-1)
@@ -226,6 +230,12 @@ EXERCISES = [
                 "your tau multiplies the KLs of (4.4). It belongs to KL(phi || a), and dividing by it "
                 "makes the KLs smaller: as tau grows, the sources are told apart less.",
                 lambda kl, log_weights, tau: -(log_weights - tau * kl).logsumexp(-1) / tau,
+            ),
+            Mistake(
+                "price left out",
+                "your phi is right, and you averaged the KLs with it. The price tau KL(phi || a) belongs "
+                "to the value; without it nothing is bounded, (4.3b).",
+                lambda kl, log_weights, tau: ((log_weights - kl / tau).softmax(-1) * kl).sum(-1),
             ),
             Mistake(
                 "best source",

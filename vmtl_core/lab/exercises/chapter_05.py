@@ -370,6 +370,18 @@ EXERCISES = [
                 lambda first, second, sigma: 4 * sigma / math.sqrt(min(first, second)),
             ),
             Mistake(
+                "richer task",
+                "that is (5.10) with the larger N. The poorer task's mean is moved at little cost, so the "
+                "two meet from farther away than two rich ones.",
+                lambda first, second, sigma: 4 * sigma / math.sqrt(max(first, second)),
+            ),
+            Mistake(
+                "all in one",
+                "that is (5.10) with all observations as one task's N. It is two tasks of N each that "
+                "have 2N together; put N_1 = N_2 = N to see that it doesn't fit.",
+                lambda first, second, sigma: 4 * sigma / math.sqrt(first + second),
+            ),
+            Mistake(
                 "half of each law",
                 "that is the mean of the two laws (5.10), one for each N. Both tasks stand in one "
                 "objective: minimise it, instead of averaging two answers.",

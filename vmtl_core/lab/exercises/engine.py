@@ -20,7 +20,7 @@ from typing import Any
 
 from vmtl_core._checks import require
 from vmtl_core.lab.exercises.compare import as_number, describe, difference, direction
-from vmtl_core.lab.exercises.kinds import NOT_FINITE, Question, kind_of, kind_of_value
+from vmtl_core.lab.exercises.kinds import NOT_FINITE, Question, kind_of, kind_of_value, of_mistakes
 from vmtl_core.lab.exercises.relations import Kind
 from vmtl_core.lab.exercises.runs import Cases, inputs, is_unsolved, run
 
@@ -174,16 +174,21 @@ def judge(exercise: Exercise, answer: Any) -> Result:
 def _kind(exercise: Exercise, answer: Any, found: list[Any]) -> Kind | None:
     """The kind of a mistake that is on no list, or None."""
     if exercise.cases is not None:
-        return kind_of(
-            Question(
-                solution=exercise.solution,
-                answer=answer,
-                cases=exercise.cases,
-                names=list(inspect.signature(exercise.stub or exercise.solution).parameters),
-                found=found,
-                tolerance=exercise.tolerance,
-                terms=exercise.terms,
-            )
+        question = Question(
+            solution=exercise.solution,
+            answer=answer,
+            cases=exercise.cases,
+            names=list(inspect.signature(exercise.stub or exercise.solution).parameters),
+            found=found,
+            tolerance=exercise.tolerance,
+            terms=exercise.terms,
+        )
+        kind = kind_of(question)
+        if kind is not None and kind.name != "unused":
+            return kind
+        return (
+            of_mistakes(question, [(m.name, m.message, m.answer) for m in exercise.mistakes])
+            or kind
         )
     if isinstance(exercise.solution, str):
         return None

@@ -27,6 +27,7 @@ from vmtl_core.lab.exercises.relations import (
     arranged,
     backwards,
     blamed,
+    by_arguments,
     close,
     matrices,
     pointwise,
@@ -224,7 +225,8 @@ def _of_one(question: Question, found: list[Tensor], wanted: list[Tensor]) -> Ki
     tolerance, sizes = question.tolerance, _sizes(question, wanted)
     plain = [
         pointwise(wanted), matrices(wanted), sized(wanted, sizes), shifted(wanted, sizes),
-        reduced(wanted), arranged(wanted), proportional(found, wanted, tolerance),
+        reduced(wanted), arranged(wanted), by_arguments(wanted, _numbers(question), sizes),
+        proportional(found, wanted, tolerance),
     ]  # fmt: skip
     kind = reshaped(found, wanted, tolerance) or first(found, chain(*plain), tolerance)
     kind = kind or _of_terms(question, found, wanted, sizes)
@@ -239,10 +241,18 @@ def _of_one(question: Question, found: list[Tensor], wanted: list[Tensor]) -> Ki
 def _of_terms(
     question: Question, found: list[Tensor], wanted: list[Tensor], sizes: dict[str, list[int]]
 ) -> Kind | None:
-    """One term of a sum left out, turned round, counted too often or too little."""
+    """One term of a sum left out, turned round, counted too often or too little.
+
+    Terms called "the KL: trace" and "the KL: mean" are parts of "the KL", which is tried as well.
+    """
     if question.terms is None:
         return None
-    each = run(question.terms, question.cases)
+    each = [dict(case) for case in run(question.terms, question.cases)]
+    for case in each:
+        for name, term in list(case.items()):
+            whole, part, _ = name.partition(": ")
+            if part:
+                case[whole] = case.get(whole, 0.0) + term
     for name in each[0]:
         term = [torch.as_tensor(case[name]).detach() for case in each]
         for said, factor in FACTORS:
@@ -291,6 +301,48 @@ def _sizes(question: Question, wanted: list[Tensor]) -> dict[str, list[int]]:
             sizes[f"the length of `{name}`"] = [len(v) for v in column]
     sizes["the number of its entries"] = [w.numel() for w in wanted]
     return sizes
+
+
+def _numbers(question: Question) -> dict[str, list[float]]:
+    """The arguments that are numbers above 0 in every case; whole ones are among the sizes."""
+    columns = zip(question.names, zip(*inputs(question.cases), strict=True), strict=False)
+    return {
+        name: list(column)
+        for name, column in columns
+        if all(isinstance(v, float) and v > 0 for v in column)
+    }
+
+
+def of_mistakes(
+    question: Question, known: Sequence[tuple[str, str, Callable[..., Any]]]
+) -> Kind | None:
+    """A known mistake, and one thing more.
+
+    Args:
+        question: the answer.
+        known: names, messages and answers of the mistakes that are listed.
+    """
+    found = [leaves(value) for value in question.found]
+    if any(v is None or len(v) != 1 for v in found):
+        return None
+    single = [v[0] for v in found if v]
+    for name, message, answer in known:
+        with _quiet():
+            values = [leaves(value) for value in run(answer, question.cases)]
+            if len(values) != len(found) or any(v is None or len(v) != 1 for v in values):
+                continue
+            other = [v[0] for v in values if v]
+            sizes = _sizes(question, other)
+            searched = chain(
+                pointwise(other), sized(other, sizes), by_arguments(other, _numbers(question), {}),
+                proportional(single, other, question.tolerance),
+            )  # fmt: skip
+            kind = first(single, searched, question.tolerance)
+        if kind is not None:
+            more = kind.message.replace("the right one", "what that gives")
+            told = f"two things at once. First, {message} Then, {more}"
+            return Kind(f"{name}, {kind.name}", told)
+    return None
 
 
 def _of_arguments(question: Question, wanted: list[Any]) -> Kind | None:

@@ -140,6 +140,15 @@ CONSTANTS = {
     "1": 1.0,
 }
 """What is left out most often, in nats."""
+ARGUMENTS = {
+    "`{}` times": 1.0,
+    "1/`{}` of": -1.0,
+    "`{}` squared times": 2.0,
+    "1/`{}` squared of": -2.0,
+    "the root of `{}` times": 0.5,
+    "1/root of `{}` times": -0.5,
+}
+"""Powers of an argument that may be missing, or too many."""
 ROUNDED = 1e-3
 """Relative and absolute: what is no farther off was rounded."""
 
@@ -211,6 +220,31 @@ def sized(wanted: Sequence[Tensor], sizes: dict[str, list[int]]) -> Iterator[Rel
             yield scaled("unscaled batch", said, [n / m for n, m in zip(ns, ms, strict=True)])
             said = f"N·B times, with N = {name} and B = {other},"
             yield scaled("N B times", said, [n * m for n, m in zip(ns, ms, strict=True)])
+
+
+def by_arguments(
+    wanted: Sequence[Tensor], numbers: dict[str, list[float]], sizes: dict[str, list[int]]
+) -> Iterator[Relation]:
+    """Times a power of an argument that is a number, or its logarithm away.
+
+    Args:
+        wanted: right values, one a case.
+        numbers: arguments above 0, by name, one a case.
+        sizes: as for `sized`.
+    """
+    for name, xs in numbers.items():
+        for said, power in ARGUMENTS.items():
+            message = (
+                f"it is {said.format(name)} the right one: that factor is missing, or too much."
+            )
+            values = [w * x**power for w, x in zip(wanted, xs, strict=True)]
+            yield Relation(Kind(said.format(name).replace("`", ""), message), values)
+        for size, ns in {"1": [1] * len(xs), **sizes}.items():
+            many = "" if size == "1" else f"N times, with N = {size}, "
+            for sign, word in ((1, "above"), (-1, "below")):
+                message = f"it is {many}the logarithm of `{name}` {word} the right one."
+                moved = [w + sign * n * math.log(x) for w, n, x in zip(wanted, ns, xs, strict=True)]
+                yield Relation(Kind(f"log {name}", message), moved)
 
 
 def shifted(wanted: Sequence[Tensor], sizes: dict[str, list[int]]) -> Iterator[Relation]:
