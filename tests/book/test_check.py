@@ -8,7 +8,8 @@ import pytest
 
 from vmtl_core.lab import exercises
 from vmtl_core.lab.exercises import check, hint
-from vmtl_core.lab.exercises.engine import Result
+from vmtl_core.lab.exercises.engine import Exercise, Result
+from vmtl_core.lab.exercises.record import Record
 
 MODULE = """
 from vmtl_core.lab.exercises.engine import Exercise, Mistake
@@ -43,6 +44,15 @@ def test_check_prints_what_it_returns(capsys: pytest.CaptureFixture[str]) -> Non
 def test_hint_prints_the_hint(capsys: pytest.CaptureFixture[str]) -> None:
     hint("99.2")
     assert capsys.readouterr().out == "Hint for exercise 99.2: It is one.\n"
+
+
+def test_there_are_two_hints() -> None:
+    exercise = Exercise("9.1", "One", 1.0, [], hint="It is one.", nudge="Count.")
+    record = Record()
+    first, second, third = (record.hint(exercise) for _ in range(3))
+    assert first == 'Count.\nhint("9.1") again says more.'
+    assert second == third == "It is one."
+    assert Record().hint(exercise) == first
 
 
 @pytest.mark.usefixtures("_chapter_99")

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.book.chapters import CHAPTERS, read
+from tests.book.chapters import CHAPTERS, markdown, read
 from vmtl_core.lab.exercises import chapters, exercises
 from vmtl_core.lab.exercises.compare import difference
 from vmtl_core.lab.exercises.engine import Exercise
@@ -23,6 +23,10 @@ from vmtl_core.lab.exercises.engine import Exercise
 EXERCISES = [exercise for chapter in chapters() for exercise in exercises(chapter)]
 DETAILS = re.compile(r"<details>.*?</details>", re.S)
 PYTHON = re.compile(r"^```python\n(.*?)^```", re.M | re.S)
+HEADING = re.compile(r"^### Exercise (\d+\.\d+) (★{1,3}) (\S.*)$", re.M)
+PROJECT = re.compile(r"^### Project ★★★ \S.*$", re.M)
+RUBRIC = re.compile(r"^\| (\d+) \|", re.M)
+WITH_PROJECTS = (2, 4, 6, 8, 10, 12)
 
 
 every_exercise = pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.number)
@@ -132,3 +136,33 @@ def test_the_solution_runs_in_the_notebook(exercise: Exercise) -> None:
         own |= {a.arg for a in ast.walk(tree) if isinstance(a, ast.arg)}
         missing = {n.id for n in names} - own - known
         assert not missing, f"the notebook does not import or define {sorted(missing)}"
+
+
+@every_exercise
+def test_the_heading_has_the_stars(exercise: Exercise) -> None:
+    """`### Exercise 4.2 ★★ Between convex and jensen`, with the module's stars."""
+    text = markdown(notebook(exercise))
+    found = {number: len(stars) for number, stars, _ in HEADING.findall(text)}
+    assert found.get(exercise.number) == exercise.stars
+    assert len(found) == len(re.findall(r"^#+ Exercise ", text, re.M)), "a heading in another form"
+
+
+@every_exercise
+def test_the_first_hint_is_not_the_second(exercise: Exercise) -> None:
+    assert len(exercise.nudge) > 10, "a nudge says where to look"
+    assert exercise.nudge != exercise.hint
+
+
+def test_a_third_asks_for_thought() -> None:
+    assert sum(exercise.stars >= 2 for exercise in EXERCISES) >= len(EXERCISES) / 3
+
+
+@pytest.mark.parametrize("chapter", WITH_PROJECTS)
+def test_every_second_chapter_has_a_project_with_a_rubric(chapter: int) -> None:
+    """Its points, the first column of a table, add up to ten."""
+    (path,) = (path for path in CHAPTERS if int(path.name[:2]) == chapter)
+    cells = [c.source for c in read(path).cells if PROJECT.search(c.source)]
+    assert len(cells) == 1, "one project, `### Project ★★★ Title`"
+    points = [int(number) for number in RUBRIC.findall(cells[0])]
+    assert len(points) >= 3
+    assert sum(points) == 10

@@ -105,8 +105,14 @@ FUNCTIONS: dict[str, tuple[Any, bool, str | None, bool, str]] = {
         "[0.0, 1.0, 2.0, 3.0, 4.0, 5.0] (shape (2, 3)).",
     ),
     "shape": (lambda x: half(x)[:1], False, None, True, "its shape is (1,), should be (3,)."),
-    "nan": (lambda x: x * NAN, False, None, True, "its value at [0] is nan, should be 0.5."),
-    "infinite": (lambda x: x / 0, False, None, True, "its value at [0] is inf"),
+    "nan": (
+        lambda x: x * NAN,
+        False,
+        "not finite",
+        True,
+        "its value at [0] is nan, should be 0.5.",
+    ),
+    "infinite": (lambda x: x / 0, False, "not finite", True, "its value at [0] is inf"),
     "text": (lambda x: "half", False, None, True, "a number or a tensor; got 'half'"),
     "raises": (
         raises,
@@ -164,7 +170,8 @@ def test_tuples_are_compared_entry_by_entry() -> None:
     assert judge(PAIR, lambda x: [float(v) for v in PAIR.solution(x)]).correct
     assert judge(PAIR, lambda x: (x.mean(), x.var())).mistake == "correction"
     assert "entry 1: your value is" in judge(PAIR, only_the_mean_is_right).message
-    assert "a tuple of 2" in judge(PAIR, torch.mean).message
+    assert judge(PAIR, torch.mean).mistake == "one entry"
+    assert "a tuple of 2" in judge(PAIR, torch.square).message
 
 
 def test_nan_agrees_with_nan_alone() -> None:

@@ -44,18 +44,19 @@ def test_verdicts() -> None:
 
 
 def test_progress_is_empty_at_first_and_then_follows() -> None:
-    assert list(progress().columns) == ["title", "verdict", "tries"]
+    assert list(progress().columns) == ["title", "stars", "verdict", "tries"]
     assert len(progress()) == 0
     check("3.3", MISTAKE.answer)
     check("3.3", ...)
     check("3.4", ...)
-    table = progress()
+    table, untried = progress(), ["not tried"] * len(exercises.exercises(3))
     assert list(table.index) == [e.number for e in exercises.exercises(3)]
-    assert list(table.verdict) == ["not tried"] * 5  # the last answer counts
+    assert list(table.verdict) == untried  # the last answer counts
     check("3.3", SOLUTION)
-    assert progress().loc["3.3"].tolist() == [find("3.3").title, "correct", 2]
-    assert progress().loc["3.4"].tolist() == [find("3.4").title, "not tried", 0]
-    assert list(table.verdict) == ["not tried"] * 5, "a table of before stays as it was"
+    third, fourth = find("3.3"), find("3.4")
+    assert progress().loc["3.3"].tolist() == [third.title, third.stars, "correct", 2]
+    assert progress().loc["3.4"].tolist() == [fourth.title, fourth.stars, "not tried", 0]
+    assert list(table.verdict) == untried, "a table of before stays as it was"
 
 
 def test_progress_is_kept_in_a_file(tmp_path: Path) -> None:
@@ -75,7 +76,7 @@ def test_a_folder_of_notebooks_and_tables(tmp_path: Path) -> None:
     progress(tmp_path / "eve.csv")
     table, problems = collect(tmp_path)
     assert problems == []
-    assert list(table.columns) == ["3.1", "3.2", "3.3", "3.4", "3.5", "10.4"]
+    assert list(table.columns) == [*(e.number for e in exercises.exercises(3)), "10.4"]
     assert table["3.3"].to_dict() == {
         "ada": "correct",
         "bob": f"wrong: {MISTAKE.name}",

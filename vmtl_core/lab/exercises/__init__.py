@@ -55,8 +55,8 @@ def progress(path: str | PathLike[str] | None = None) -> "pd.DataFrame":
         path: a file to keep the table in as CSV, for a teacher; None to keep none.
 
     Returns:
-        Indexed by `exercise`, the number; columns `title`, `verdict` ("correct", "wrong",
-        "wrong: convex" with the name of a known mistake, or "not tried") and `tries`.
+        Indexed by `exercise`, the number; columns `title`, `stars`, `verdict` ("correct", "wrong",
+        "wrong: convex" with the name of the mistake or of its kind, or "not tried") and `tries`.
     """
     seen = sorted({int(number.split(".")[0]) for number in _CHECKED.results})
     table = _CHECKED.table([exercise for chapter in seen for exercise in exercises(chapter)])
@@ -66,13 +66,13 @@ def progress(path: str | PathLike[str] | None = None) -> "pd.DataFrame":
 
 
 def hint(number: str) -> None:
-    """Print the hint of an exercise.
+    """Print a hint of an exercise: one that gives nothing away, and asked again, one that says more.
 
     Raises:
         ValueError: if there is no such exercise.
     """
     exercise = find(number)
-    print(f"Hint for exercise {exercise.number}: {exercise.hint}")
+    print(f"Hint for exercise {exercise.number}: {_CHECKED.hint(exercise)}")
 
 
 def find(number: str) -> Exercise:

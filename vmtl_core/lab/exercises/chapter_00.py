@@ -1,4 +1,4 @@
-"""Exercises of chapter 0: what a small task is told, a decision with costs, the right tool."""
+"""Exercises of chapter 0: a small task, a decision with costs, the right tool, what a plot can't tell."""
 
 import torch
 from torch import Tensor
@@ -30,6 +30,8 @@ EXERCISES = [
         number="0.1",
         title="Three patients",
         solution="c",
+        nudge="Two numbers are to be weighed. Which is the surer one, and is the other worth "
+        "nothing?",
         hint="How sure is a mean of three? What is known of clinics before these three are seen?",
         mistakes=[
             Mistake(
@@ -57,6 +59,8 @@ EXERCISES = [
         stub=stub_0_2,
         solution=solution_0_2,
         cases=cases_0_2,
+        stars=2,
+        nudge="What would you pay, on average, for each of the two decisions about one patient?",
         hint="What does it cost on average not to visit? Compare that with the price of a visit.",
         mistakes=[
             Mistake(
@@ -85,6 +89,7 @@ EXERCISES = [
         number="0.3",
         title="The right tool",
         solution="b",
+        nudge="Draw the tables: does every row belong to one task only, and to one kind of task?",
         hint="Which of them does a single task column describe?",
         mistakes=[
             Mistake(
@@ -101,6 +106,36 @@ EXERCISES = [
             Mistake(
                 "new task",
                 "a new task is predicted from what all tasks have in common, its interval is wider.",
+                "d",
+            ),
+        ],
+    ),
+    Exercise(
+        number="0.4",
+        title="What the picture can't tell",
+        solution="c",
+        stars=2,
+        nudge="For each sentence, think of a model that is wrong in that way: would its points leave the "
+        "diagonal?",
+        hint="A share is an average over patients, and it knows nothing of an interval's width.",
+        mistakes=[
+            Mistake(
+                "every clinic",
+                "the share is an average over all patients. Intervals that hold 65 % in small clinics and "
+                "85 % in large ones lie on the diagonal too, if three patients of four are from large "
+                "ones. Calibration clinic by clinic is another picture.",
+                "a",
+            ),
+            Mistake(
+                "as narrow as can be",
+                "calibration says nothing of width. The distribution of all patients together, the same "
+                "for everyone, is calibrated as well; the log score pays for being narrow too.",
+                "b",
+            ),
+            Mistake(
+                "this patient",
+                "that is a probability given what is known of one patient. The picture averages over the "
+                "patients near 250 m and those far from it, so their intervals may be wrong both ways.",
                 "d",
             ),
         ],

@@ -1,5 +1,7 @@
 """Exercises of chapter 5."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.distributions import Bernoulli
@@ -146,6 +148,27 @@ def moments_5_5(
     return covariance @ (b + precision @ mean), covariance
 
 
+def stub_5_6(first: int, second: int, sigma: float) -> float:
+    """The distance of two sample means up to which joint posteriors have the same mean.
+
+    As (5.10), but task 1 has `first` observations and task 2 has `second`, of noise sigma.
+    """
+    raise NotImplementedError("your code here")
+
+
+def solution_5_6(first: int, second: int, sigma: float) -> float:
+    """The distance of two sample means up to which joint posteriors have the same mean.
+
+    As (5.10), but task 1 has `first` observations and task 2 has `second`, of noise sigma.
+    """
+    both = first + second
+    return sigma * math.sqrt(2 * both) * both / (first * second)
+
+
+def cases_5_6() -> list[tuple[int, int, float]]:
+    return [(16, 64, 1.0), (9, 25, 2.0), (30, 12, 0.7)]
+
+
 EXERCISES = [
     Exercise(
         number="5.1",
@@ -153,6 +176,7 @@ EXERCISES = [
         stub=stub_5_1,
         solution=solution_5_1,
         cases=cases_5_1,
+        nudge="How many pairs are there, and what happens first: the mean or the logarithm?",
         hint="One matrix product gives the log odds of all L x M pairs. The logarithm comes before "
         "the mean.",
         mistakes=[
@@ -182,6 +206,7 @@ EXERCISES = [
         stub=stub_5_2,
         solution=solution_5_2,
         cases=cases_5_2,
+        nudge="Take a batch of one row of a task with a hundred. What should the task's number be?",
         hint="Count with torch.bincount(task, minlength=T), sum with index_add. Mind a count of 0.",
         mistakes=[
             Mistake(
@@ -208,6 +233,7 @@ EXERCISES = [
         title="The fused-lasso law",
         solution=0.4,
         tolerance=1e-3,
+        nudge="How many standard errors apart are the two sample means?",
         hint="Compute 4 sigma / sqrt(N) first. Sigma is not 1 here.",
         mistakes=[
             Mistake(
@@ -246,6 +272,8 @@ EXERCISES = [
         number="5.4",
         title="A careless batch",
         solution="b",
+        nudge="Follow one task through a hundred steps: in how many of them is it there, and "
+        "what of it?",
         hint="What does a task that is missing from a batch contribute, and what doesn't it "
         "contribute? See (5.3b).",
         mistakes=[
@@ -277,6 +305,9 @@ EXERCISES = [
         stub=stub_5_5,
         solution=solution_5_5,
         cases=cases_5_5,
+        stars=2,
+        nudge="Which of the arguments would have to change if q changed? Is there one that "
+        "needn't be known?",
         hint="Repeat the step before (5.16) for the sum of alpha_k KL(q || p_k). Then Bayes' rule, "
         "(5.14).",
         mistakes=[
@@ -303,6 +334,88 @@ EXERCISES = [
                 "that prior has the mean and covariance of the mixture. The convex bound (4.3) "
                 "wants the product of powers, (5.16), which is narrower.",
                 moments_5_5,
+            ),
+        ],
+    ),
+    Exercise(
+        number="5.6",
+        title="Unequal tasks in the echo",
+        stub=stub_5_6,
+        solution=solution_5_6,
+        cases=cases_5_6,
+        stars=3,
+        nudge="Which terms of (5.9a) know an N? Redo the two steps after it, first the variances and then "
+        "the means, for a d so small that you may drop its square.",
+        hint="Near d = 0 the ratio v_1/v_2 costs most, so v_1 = v_2 = v: minimise (N_1 + N_2) v / 2 sigma^2 "
+        "+ d^2 / v. The squares leave N_1 N_2 (|Delta| - |d|)^2 / 2 sigma^2 (N_1 + N_2). Compare slopes.",
+        mistakes=[
+            Mistake(
+                "mean of the sizes",
+                "that is (5.10) with the mean of N_1 and N_2 for N. The variances feel their sum, but the "
+                "means a harmonic mean: a poor task is moved at little cost.",
+                lambda first, second, sigma: 4 * sigma / math.sqrt((first + second) / 2),
+            ),
+            Mistake(
+                "error of the difference",
+                "that is (5.10) in standard errors of the difference, as if only the means counted. The "
+                "price of the variances in (5.9a) is that of both tasks' observations together.",
+                lambda first, second, sigma: (
+                    math.sqrt(8) * sigma * math.sqrt(1 / first + 1 / second)
+                ),
+            ),
+            Mistake(
+                "poorer task",
+                "that is (5.10) with the smaller N. The richer task's observations make its own variance "
+                "dear, so they count, too.",
+                lambda first, second, sigma: 4 * sigma / math.sqrt(min(first, second)),
+            ),
+            Mistake(
+                "richer task",
+                "that is (5.10) with the larger N. The poorer task's mean is moved at little cost, so the "
+                "two meet from farther away than two rich ones.",
+                lambda first, second, sigma: 4 * sigma / math.sqrt(max(first, second)),
+            ),
+            Mistake(
+                "all in one",
+                "that is (5.10) with all observations as one task's N. It is two tasks of N each that "
+                "have 2N together; put N_1 = N_2 = N to see that it doesn't fit.",
+                lambda first, second, sigma: 4 * sigma / math.sqrt(first + second),
+            ),
+            Mistake(
+                "half of each law",
+                "that is the mean of the two laws (5.10), one for each N. Both tasks stand in one "
+                "objective: minimise it, instead of averaging two answers.",
+                lambda first, second, sigma: 2 * sigma * (first**-0.5 + second**-0.5),
+            ),
+        ],
+    ),
+    Exercise(
+        number="5.7",
+        title="Which of them is no bound?",
+        solution="c",
+        stars=2,
+        nudge="Two things must hold: the fit is no larger than its expectation under q, and what is "
+        "subtracted is no smaller than the KL. Look at each version for both.",
+        hint="Let q be a source that has the weight 1, then move its mean a little towards the data: what "
+        "changes at once, and what only by a square?",
+        mistakes=[
+            Mistake(
+                "convex",
+                "version a subtracts the convex bound (4.3). That is above the KL, so its value is below "
+                "the ELBO with the exact KL, and so below the evidence (5.7): loose, and a bound.",
+                "a",
+            ),
+            Mistake(
+                "best source",
+                "version b subtracts the smallest KL_k - log alpha_k. One term of the sum in (4.4) is at "
+                "most the sum, so that is above jensen, and the value a bound.",
+                "b",
+            ),
+            Mistake(
+                "twice",
+                "version d counts the KL twice. It is the wrong objective, too fond of the prior; but a KL "
+                "is never negative, so twice of its bound is above it, and (5.7) holds.",
+                "d",
             ),
         ],
     ),

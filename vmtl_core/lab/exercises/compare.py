@@ -1,26 +1,32 @@
 """Comparison of an answer with what it should be: tensors, numbers, strings, and tuples of them."""
 
+import re
 from typing import Any
 
 import torch
 from torch import Tensor
 
 SHOWN = 6  # numbers of an argument that a message prints
+INTRODUCING = {"answer", "choice", "option", "is", "it", "the"}  # a choice; no part of it
 
 
 def difference(found: Any, wanted: Any, tolerance: float) -> str | None:
     """How `found` differs from `wanted`, in words; None if it does not.
 
     Tensors, arrays and numbers are compared in float64 within the tolerance, relative and absolute;
-    NaN equals NaN only. Strings are compared without regard to case and to spaces at the ends.
+    NaN equals NaN only. Strings are compared without regard to case, to what isn't a letter or
+    a digit, and to words such as "answer": "(B)" is "b".
     """
     return _difference(found, wanted, tolerance, "")
 
 
 def _difference(found: Any, wanted: Any, tolerance: float, place: str) -> str | None:
     if isinstance(wanted, str):
-        same = isinstance(found, str) and found.strip().lower() == wanted.strip().lower()
-        return None if same else f"{place}it is {describe(found)}, should be {wanted!r}."
+        return (
+            None
+            if _words(found) == _words(wanted)
+            else f"{place}it is {describe(found)}, should be {wanted!r}."
+        )
     if isinstance(wanted, tuple | list):
         if not isinstance(found, tuple | list) or len(found) != len(wanted):
             return f"{place}it should be a tuple of {len(wanted)}; got {describe(found)}."
@@ -37,6 +43,16 @@ def _difference(found: Any, wanted: Any, tolerance: float, place: str) -> str | 
     if left.shape != right.shape:
         return f"{place}its shape is {tuple(left.shape)}, should be {tuple(right.shape)}."
     return _first_value(left, right, tolerance, place)
+
+
+def _words(value: Any) -> list[str] | None:
+    """The words of a choice, without those that only introduce it; None for what is no string."""
+    if isinstance(value, tuple | list) and len(value) == 1:
+        value = value[0]
+    if not isinstance(value, str):
+        return None
+    words = re.findall(r"\w+", value.lower())
+    return [word for word in words if word not in INTRODUCING] or words
 
 
 def _first_value(left: Tensor, right: Tensor, tolerance: float, place: str) -> str | None:
@@ -73,6 +89,14 @@ def as_tensor(value: Any) -> Tensor | None:
         return torch.as_tensor(value, dtype=torch.float64, device="cpu").detach()
     except (TypeError, ValueError, RuntimeError):
         return None
+
+
+def as_number(value: Any) -> Any:
+    """A string that holds a number as that number, anything else as it is."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def describe(value: Any) -> str:

@@ -12,21 +12,19 @@ An exercise about a value or a choice has a number, a tensor, a tuple or a strin
 solution, and `stub=None`, `cases=None`.
 """
 
+import inspect
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from vmtl_core._checks import require
-from vmtl_core._random import forked
-from vmtl_core.lab.exercises.compare import describe, difference, direction
+from vmtl_core.lab.exercises.compare import as_number, describe, difference, direction
+from vmtl_core.lab.exercises.kinds import NOT_FINITE, Question, kind_of, kind_of_value, of_mistakes
+from vmtl_core.lab.exercises.relations import Kind
+from vmtl_core.lab.exercises.runs import Cases, inputs, is_unsolved, run
 
 NUMBER = re.compile(r"(?:0|[1-9]\d*)\.[1-9]\d*")
-UNSOLVED = (None, ..., NotImplemented)
-Cases = Callable[[], list[tuple[Any, ...]]]
 
 
 @dataclass(frozen=True)
@@ -56,8 +54,13 @@ class Exercise:
         mistakes: at least two; the first that an answer agrees with on all cases is named.
         cases: function that makes the inputs, a list of tuples of arguments; called anew for every
             answer, with torch seeded and in float64. None where the answer is a value.
-        hint: what `hint` prints.
+        hint: what `hint` prints when it is asked for the second time, and `check` with an answer that
+            it can't name.
+        nudge: what `hint` prints first: where to look or what to ask, giving nothing away.
+        stars: how hard it is, 1 to 3: a few minutes, a quarter of an hour, an evening.
         tolerance: relative and absolute, of every number.
+        terms: function of the arguments that gives what the solution is the sum of, by name, so that
+            a mistake in one of them is told; None where it is no sum.
 
     Raises:
         ValueError: if these do not fit together.
@@ -71,11 +74,18 @@ class Exercise:
     stub: Callable[..., Any] | None = None
     cases: Cases | None = None
     tolerance: float = 1e-6
+    nudge: str = ""
+    stars: int = 1
+    terms: Callable[..., dict[str, Any]] | None = None
 
     def __post_init__(self) -> None:
         require(
             NUMBER.fullmatch(self.number) is not None,
             f"`number` must look like '4.2'; got {self.number!r}",
+        )
+        require(
+            self.stars in (1, 2, 3),
+            f"exercise {self.number}: `stars` must be 1, 2 or 3; got {self.stars!r}",
         )
         given = (self.stub is not None, self.cases is not None)
         require(
@@ -91,10 +101,7 @@ class Exercise:
 
     def inputs(self) -> list[tuple[Any, ...]]:
         """The cases, made anew, so that an answer that changes its arguments harms nobody."""
-        if self.cases is None:
-            return []
-        with forked(0, torch.device("cpu")), _float64():
-            return self.cases()
+        return [] if self.cases is None else inputs(self.cases)
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,7 @@ class Result:
         number: of the exercise.
         correct: whether the answer is right.
         message: what was printed.
-        mistake: the name of the known mistake that the answer is, or None.
+        mistake: the name of the known mistake that the answer is, or of its kind; None if neither.
         attempted: whether there was an answer, right or wrong; False of the stub.
     """
 
@@ -128,12 +135,14 @@ class Result:
 
 
 def judge(exercise: Exercise, answer: Any) -> Result:
-    """Compare an answer with the solution, then with every known mistake. Never raises."""
+    """Compare an answer with the solution, then with known mistakes and kinds. Never raises."""
     number = exercise.number
+    if not exercise.is_code and not isinstance(exercise.solution, str):
+        answer = as_number(answer)
     unsolved = Result(
         number, False, f'not solved yet. hint("{number}") gives a hint.', attempted=False
     )
-    if _is_unsolved(answer):
+    if is_unsolved(answer):
         return unsolved
     if callable(answer) != exercise.is_code:
         wanted = "a function" if exercise.is_code else "a value, not a function"
@@ -145,7 +154,7 @@ def judge(exercise: Exercise, answer: Any) -> Result:
     except Exception as error:
         text = f"your function raises {type(error).__name__}: {error}\nHint: {exercise.hint}"
         return Result(number, False, text)
-    if any(_is_unsolved(value) for value in found):
+    if any(is_unsolved(value) for value in found):
         return unsolved
     wrong = _first_difference(exercise, found, exercise.solution)
     if wrong is None:
@@ -153,38 +162,42 @@ def judge(exercise: Exercise, answer: Any) -> Result:
     for mistake in exercise.mistakes:
         if _first_difference(exercise, found, mistake.answer) is None:
             return Result(number, False, f"not right: {mistake.message}", mistake.name)
-    return Result(number, False, f"not right: {_explain(exercise, found, wrong)}")
+    kind = _kind(exercise, answer, found)
+    if kind is None or kind == NOT_FINITE:
+        told = "" if kind is None else f"{kind.message}\n"
+        said, name = told + _explain(exercise, found, wrong), kind and kind.name
+    else:
+        said, name = kind.message, kind.name
+    return Result(number, False, f"not right: {said}", name)
 
 
-def _is_unsolved(value: Any) -> bool:
-    return any(value is mark for mark in UNSOLVED)
+def _kind(exercise: Exercise, answer: Any, found: list[Any]) -> Kind | None:
+    """The kind of a mistake that is on no list, or None."""
+    if exercise.cases is not None:
+        question = Question(
+            solution=exercise.solution,
+            answer=answer,
+            cases=exercise.cases,
+            names=list(inspect.signature(exercise.stub or exercise.solution).parameters),
+            found=found,
+            tolerance=exercise.tolerance,
+            terms=exercise.terms,
+        )
+        kind = kind_of(question)
+        if kind is not None and kind.name != "unused":
+            return kind
+        return (
+            of_mistakes(question, [(m.name, m.message, m.answer) for m in exercise.mistakes])
+            or kind
+        )
+    if isinstance(exercise.solution, str):
+        return None
+    return kind_of_value(found[0], exercise.solution, exercise.tolerance)
 
 
 def _evaluate(exercise: Exercise, answer: Any) -> list[Any]:
     """The answer's value on every case, or the value itself; stops at a missing one."""
-    if exercise.cases is None:
-        return [answer]
-    values: list[Any] = []
-    with _float64():
-        for case in range(len(exercise.inputs())):
-            arguments = exercise.inputs()[case]
-            with forked(case, torch.device("cpu")):
-                values.append(answer(*arguments))
-            if _is_unsolved(values[-1]):
-                break
-    return values
-
-
-@contextmanager
-def _float64() -> Iterator[None]:
-    """Tensors made inside are float64, and gradients are recorded."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    try:
-        with torch.enable_grad():
-            yield
-    finally:
-        torch.set_default_dtype(before)
+    return [answer] if exercise.cases is None else run(answer, exercise.cases)
 
 
 def _first_difference(exercise: Exercise, found: list[Any], other: Any) -> tuple[int, str] | None:
@@ -201,8 +214,11 @@ def _explain(exercise: Exercise, found: list[Any], wrong: tuple[int, str]) -> st
     if not exercise.is_code:
         if isinstance(exercise.solution, str):
             answers = {exercise.solution, *(m.answer for m in exercise.mistakes)}
-            return f"answer with one of {', '.join(sorted(map(repr, answers)))}."
-        return direction(found[0], exercise.solution, exercise.tolerance)
+            choice = ", ".join(sorted(map(repr, answers)))
+            return f"answer with one of {choice}.\nHint: {exercise.hint}"
+        told = direction(found[0], exercise.solution, exercise.tolerance)
+        return f"{told}\nHint: {exercise.hint}"
     case, text = wrong
     arguments = ", ".join(describe(argument) for argument in exercise.inputs()[case])
-    return f"{text}\nThat was case {case + 1} of {len(found)}, with arguments {arguments}."
+    where = f"That was case {case + 1} of {len(found)}, with arguments {arguments}."
+    return f"{text}\n{where}\nHint: {exercise.hint}"
