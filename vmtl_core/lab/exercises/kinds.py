@@ -33,6 +33,7 @@ from vmtl_core.lab.exercises.relations import (
     proportional,
     reduced,
     reshaped,
+    scaled_by,
     shifted,
     sized,
     turned,
@@ -138,6 +139,7 @@ def kind_of(question: Question) -> Kind | None:
             return NOT_FINITE
         return (
             _of_arguments(question, wanted)
+            or _by_numbers(question, wanted)
             or (None if slow else _of_draws(question))
             or (None if slow else _of_use(question))
         )
@@ -170,6 +172,12 @@ def leaves(value: Any) -> list[Tensor] | None:
     else:
         tensors = [as_tensor(value)]
     return None if any(tensor is None for tensor in tensors) else tensors  # type: ignore[return-value]
+
+
+def _tensors(values: Sequence[Any]) -> list[Tensor] | None:
+    """Values as tensors; None where one isn't a single tensor."""
+    tensors = [as_tensor(value) for value in values]
+    return None if any(t is None for t in tensors) else tensors  # type: ignore[return-value]
 
 
 def _of_results(question: Question, wanted: list[Any]) -> Kind | None:
@@ -291,6 +299,16 @@ def _sizes(question: Question, wanted: list[Tensor]) -> dict[str, list[int]]:
             sizes[f"the length of `{name}`"] = [len(v) for v in column]
     sizes["the number of its entries"] = [w.numel() for w in wanted]
     return sizes
+
+
+def _by_numbers(question: Question, wanted: list[Any]) -> Kind | None:
+    """Once too often, or not at all, times an argument that is a number and no size."""
+    left, right = _tensors(question.found), _tensors(wanted)
+    if left is None or right is None:
+        return None
+    columns = zip(question.names, zip(*inputs(question.cases), strict=True), strict=True)
+    numbers = {name: list(c) for name, c in columns if all(isinstance(v, float) for v in c)}
+    return first(left, scaled_by(right, numbers), question.tolerance)
 
 
 def _of_arguments(question: Question, wanted: list[Any]) -> Kind | None:

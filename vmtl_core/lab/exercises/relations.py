@@ -140,6 +140,13 @@ CONSTANTS = {
     "1": 1.0,
 }
 """What is left out most often, in nats."""
+POWERS = {
+    "times": 1,
+    "divided by": -1,
+    "times the square of": 2,
+    "divided by the square of": -2,
+}
+"""What may have been done with an argument once too often, or not at all."""
 ROUNDED = 1e-3
 """Relative and absolute: what is no farther off was rounded."""
 
@@ -203,12 +210,36 @@ def sized(wanted: Sequence[Tensor], sizes: dict[str, list[int]]) -> Iterator[Rel
             less = [(n - 1) / n for n in ns]
             yield scaled("N - 1", f"N/(N - 1), with N = {name}, times", [1 / f for f in less])
             yield scaled("N for N - 1", f"(N - 1)/N, with N = {name}, times", less)
+            roots = [f**0.5 for f in less]
+            yield scaled(
+                "root N - 1", f"√(N/(N - 1)), with N = {name}, times", [1 / f for f in roots]
+            )
+            yield scaled("root N for N - 1", f"√((N - 1)/N), with N = {name}, times", roots)
     for (name, ns), (other, ms) in permutations(big.items(), 2):
         if ns != ms:
             said = f"N/B times, with N = {name} and B = {other},"
             yield scaled("unscaled batch", said, [n / m for n, m in zip(ns, ms, strict=True)])
+            said = f"√(N/B) times, with N = {name} and B = {other},"
+            roots = [(n / m) ** 0.5 for n, m in zip(ns, ms, strict=True)]
+            yield scaled("root N/B", said, roots)
             said = f"N·B times, with N = {name} and B = {other},"
             yield scaled("N B times", said, [n * m for n, m in zip(ns, ms, strict=True)])
+
+
+def scaled_by(wanted: Sequence[Tensor], numbers: dict[str, list[float]]) -> Iterator[Relation]:
+    """Times or divided by an argument, or by its square.
+
+    Args:
+        wanted: right values, one a case.
+        numbers: arguments that are numbers but no sizes, one a case.
+    """
+    for name, values in numbers.items():
+        for said, power in POWERS.items():
+            kind = Kind(f"{said} `{name}`", f"it is the right one {said} `{name}`.")
+            moved = [
+                w * torch.as_tensor(v).to(w) ** power for w, v in zip(wanted, values, strict=True)
+            ]
+            yield Relation(kind, moved)
 
 
 def shifted(wanted: Sequence[Tensor], sizes: dict[str, list[int]]) -> Iterator[Relation]:
