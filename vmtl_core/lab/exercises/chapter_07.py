@@ -239,13 +239,13 @@ EXERCISES = [
         number="7.5",
         title="When is alpha one-hot?",
         stars=2,
-        nudge="Give source j the weight e and source k the rest, 1 - e, in (4.4) of one task. What is the "
-        "derivative at e = 0?",
+        nudge="Which of the tasks would object most, if all weight were on source k? Does one that "
+        "objects outweigh others that are content?",
         stub=stub_7_5,
         solution=solution_7_5,
         cases=cases_7_5,
-        hint="The derivative of log((1 - e) a + e b) at e = 0 is (b - a) / a. What are a and b here? "
-        "Sum over the tasks at the very end.",
+        hint="Give source j the weight e and source k the rest in (4.4) of one task, and differentiate at "
+        "e = 0: log((1 - e) a + e b) has the derivative (b - a) / a. Sum over the tasks at the very end.",
         mistakes=[
             Mistake(
                 "transposed",

@@ -528,8 +528,8 @@ EXERCISES = [
         mistakes=[
             Mistake(
                 "other schools",
-                "in all ten splits these are the same 131 schools and the same pupils: no draw of another "
-                "table is among the ten, so the interval knows nothing of it.",
+                "in all ten splits these are the same tasks and the same rows: no other table was drawn, so "
+                "the interval knows nothing of one.",
                 "a",
             ),
             Mistake(
