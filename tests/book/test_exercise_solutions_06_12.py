@@ -160,6 +160,17 @@ def test_8_5_unpaired_scores_of_that_many_splits_are_as_exact() -> None:
     assert (found[:, 1].median() / needed - 1).abs() < 0.15
 
 
+def test_8_5_the_number_of_splits_by_the_correlation() -> None:
+    """With equal variances it is S / (1 - r), as its solution says; less than S for a negative r."""
+    torch.manual_seed(10)
+    for mixed in (0.9, -0.5):
+        a, b = torch.randn(2, 30)
+        b = mixed * a + b
+        a, b = (x / x.std() for x in (a, b))
+        r = torch.corrcoef(torch.stack([a, b]))[0, 1]
+        torch.testing.assert_close(find("8.5").solution(a, b)[1], 30 / (1 - r))
+
+
 def population_evidence(p: Tensor, means: Tensor, squares: Tensor) -> Tensor:
     return Normal(p[0], (p[1] + squares).sqrt()).log_prob(means).sum()
 
@@ -253,6 +264,21 @@ def test_10_5_is_a_bound_and_the_log_of_the_mean_is_none() -> None:
     assert mistake("10.5", "log of the mean")(log_p, nothing, kl_w, rows) > evidence + 0.3
 
 
+def test_10_5_the_log_of_the_mean_widens_q() -> None:
+    """As its solution says: the best variance of a Gaussian q by both, with the same readings."""
+    torch.manual_seed(9)
+    rows = 20
+    y = torch.randn(rows)
+    y = 0.8 + (y - y.mean()) / y.std(correction=0)
+    m, v = y.sum() / (rows + 1), torch.logspace(-4, 1, 2001)
+    kl = 0.5 * (v + m**2 - 1 - v.log())
+    fit = Normal(m, 1.0).log_prob(y).sum() - rows * v / 2
+    loose = Normal(m, (1 + v).sqrt().unsqueeze(-1)).log_prob(y).sum(-1)
+    best, too_wide = v[(fit - kl).argmax()], v[(loose - kl).argmax()]
+    assert (best * (rows + 1) - 1).abs() < 0.01
+    assert too_wide > 3 * best
+
+
 # Chapter 11
 
 
@@ -306,6 +332,21 @@ def test_12_6_by_integrating_over_the_centre() -> None:
         share = seated_together(a)
         odds = share * together / ((1 - share) * apart)
         torch.testing.assert_close(value, odds.log())
+
+
+def test_12_6_agreement_is_worth_little() -> None:
+    """As its solution says: at most so many nats at m_0, and against a group by the square of Delta."""
+    within, between, a, square = 0.3, 0.9, 1.0, 0.05
+    total, prior = within + between, -math.log(4 * a + 1)
+
+    def evidence(delta: float, square: float = square) -> float:
+        means, squares = torch.tensor([delta / 2, -delta / 2]), torch.full((2,), square)
+        return float(find("12.6").solution(means, squares, within, 0.0, between, a)) - prior
+
+    most = -0.5 * math.log(1 - (between / total) ** 2)
+    assert evidence(0.0) < evidence(0.0, 1e-9) == pytest.approx(most)
+    slope = (1 / (square + within) - 1 / (square + total)) / 4
+    assert evidence(0.0) - evidence(3.0) == pytest.approx(9 * slope)
 
 
 def seated_together(a: float) -> float:

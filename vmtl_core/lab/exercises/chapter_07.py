@@ -237,7 +237,7 @@ EXERCISES = [
     ),
     Exercise(
         number="7.5",
-        title="When is alpha one-hot?",
+        title="Does one source take all?",
         stars=2,
         nudge="Which of the tasks would object most, if all weight were on source k? Does one that "
         "objects outweigh others that are content?",

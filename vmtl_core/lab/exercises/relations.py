@@ -210,11 +210,8 @@ def sized(wanted: Sequence[Tensor], sizes: dict[str, list[int]]) -> Iterator[Rel
             less = [(n - 1) / n for n in ns]
             yield scaled("N - 1", f"N/(N - 1), with N = {name}, times", [1 / f for f in less])
             yield scaled("N for N - 1", f"(N - 1)/N, with N = {name}, times", less)
-            roots = [f**0.5 for f in less]
-            yield scaled(
-                "root N - 1", f"√(N/(N - 1)), with N = {name}, times", [1 / f for f in roots]
-            )
-            yield scaled("root N for N - 1", f"√((N - 1)/N), with N = {name}, times", roots)
+            said = f"√((N - 1)/N), with N = {name}, times"
+            yield scaled("N for N - 1", said, [f**0.5 for f in less])
     for (name, ns), (other, ms) in permutations(big.items(), 2):
         if ns != ms:
             said = f"N/B times, with N = {name} and B = {other},"
