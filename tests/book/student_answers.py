@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.distributions import Bernoulli, MultivariateNormal, Normal, Poisson, kl_divergence
 from torch.nn.functional import one_hot
 
+from tests.book.student_answers_06_12 import LATER
+
 Answers = list[tuple[str, Any, str | None]]
 
 
@@ -240,13 +242,6 @@ def information_each(probs: Tensor) -> Tensor:
     return total - torch.special.entr(probs).sum(-1)
 
 
-def confusion_probability(probs: Tensor, y: Tensor) -> Tensor:
-    classes = probs.shape[1]
-    said = one_hot(probs.argmax(1), classes).to(probs)
-    counts = one_hot(y, classes).to(probs).T @ said
-    return counts / len(y)
-
-
 def shrunk(residuals: Tensor, between_sd: float, noise_sd: float) -> Tensor:
     n, v, s2 = len(residuals), between_sd**2, noise_sd**2
     return v / (n * v + s2) * residuals.mean()
@@ -455,7 +450,6 @@ STUDENTS: Answers = [
     ("6.2", second_moment, None),
     ("6.3", information_bits, "bits"),
     ("6.3", information_each, "not averaged"),
-    ("7.2", lambda kl, a: torch.softmax(a - kl, -1) - a, None),
     ("8.2", shrunk, "1/N"),
     ("8.3", field, "prior_sd root"),
     ("8.3", field_precision, "reciprocal"),
@@ -464,10 +458,10 @@ STUDENTS: Answers = [
     ("9.3", ratio, None),
     ("9.3", ratio_by_draws, "sampled"),
     ("10.1", lambda kl, b: b.exp() - (b - kl).softmax(-1), "not summed"),
-    ("10.2", confusion_probability, "1/N"),
     ("11.2", echo_precision, "reversed"),
     ("11.5", hearsay, "transpose"),
     ("12.1", centre, "squares squared"),
     ("12.1", centre_sd, "between squared"),
     ("12.4", lambda t, c: c * math.log((2 * c + t) / (2 * c)), None),
+    *LATER,
 ]

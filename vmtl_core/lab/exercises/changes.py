@@ -39,7 +39,8 @@ def _tensor(change: Callable[[Tensor], Tensor]) -> Callable[[Any], Any]:
         if isinstance(value, Normal):
             return Normal(value.loc, change(value.scale))
         if _number(value):
-            return change(torch.as_tensor(float(value), dtype=torch.float64)).item()
+            number = change(torch.as_tensor(float(value), dtype=torch.float64)).item()
+            return round(number) if isinstance(value, int) and number % 1 == 0 else number
         return change(value)
 
     return changed

@@ -82,10 +82,99 @@ def variance_6_3(probs: Tensor) -> Tensor:
     return probs.var(0, correction=0).sum(-1)
 
 
+def stub_6_6(inside: Tensor) -> Tensor:
+    """Two standard errors of the coverage, (2,), from inside (T, n): 1 where an interval holds its target.
+
+    The first as if all rows were independent, the second as if tasks were, and rows of a task not.
+    """
+    raise NotImplementedError("your code here")
+
+
+def solution_6_6(inside: Tensor) -> Tensor:
+    """Two standard errors of the coverage, (2,), from inside (T, n): 1 where an interval holds its target.
+
+    The first as if all rows were independent, the second as if tasks were, and rows of a task not.
+    """
+    by_rows = inside.std() / inside.numel() ** 0.5
+    by_tasks = inside.mean(1).std() / len(inside) ** 0.5
+    return torch.stack([by_rows, by_tasks])
+
+
+def cases_6_6() -> list[tuple[Tensor]]:
+    shapes = [(12, 40), (5, 9), (30, 6)]
+    return [
+        (torch.where(torch.rand(t, n) < 1 - torch.rand(t, 1) / 2, 1.0, 0.0),) for t, n in shapes
+    ]
+
+
+def scatter_6_6(inside: Tensor) -> Tensor:
+    return torch.stack([inside.std(), inside.mean(1).std()])
+
+
+def all_rows_6_6(inside: Tensor) -> Tensor:
+    root = inside.numel() ** 0.5
+    return torch.stack([inside.std() / root, inside.mean(1).std() / root])
+
+
+def within_6_6(inside: Tensor) -> Tensor:
+    each = inside.std(1) / inside.shape[1] ** 0.5
+    return torch.stack([solution_6_6(inside)[0], each.mean()])
+
+
+def columns_6_6(inside: Tensor) -> Tensor:
+    other = inside.mean(0).std() / inside.shape[1] ** 0.5
+    return torch.stack([solution_6_6(inside)[0], other])
+
+
+def stub_6_7(loc: Tensor, sd: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean, aleatoric and epistemic variance (6.3) of counts whose log rates are N(loc, sd^2), all (N,)."""
+    raise NotImplementedError("your code here")
+
+
+def solution_6_7(loc: Tensor, sd: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean, aleatoric and epistemic variance (6.3) of counts whose log rates are N(loc, sd^2), all (N,)."""
+    rate = (loc + sd**2 / 2).exp()
+    return rate, rate, rate**2 * torch.expm1(sd**2)
+
+
+def cases_6_7() -> list[tuple[Tensor, Tensor]]:
+    return [(torch.randn(4), 0.3 + torch.rand(4)), (2 + torch.rand(3), 0.1 + torch.rand(3))]
+
+
+def plug_in_6_7(loc: Tensor, sd: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return loc.exp(), loc.exp(), solution_6_7(loc, sd)[2]
+
+
+def nothing_averaged_6_7(loc: Tensor, sd: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return loc.exp(), loc.exp(), loc.exp() ** 2 * torch.expm1(sd**2)
+
+
+def slope_6_7(loc: Tensor, sd: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    rate = (loc + sd**2 / 2).exp()
+    return rate, rate, (rate * sd) ** 2
+
+
+def predictor_6_7(loc: Tensor, sd: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    rate = (loc + sd**2 / 2).exp()
+    return rate, rate, sd**2
+
+
+def second_moment_6_7(loc: Tensor, sd: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    rate = (loc + sd**2 / 2).exp()
+    return rate, rate, (2 * loc + 2 * sd**2).exp()
+
+
+def total_6_7(loc: Tensor, sd: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    rate, aleatoric, epistemic = solution_6_7(loc, sd)
+    return rate, aleatoric, aleatoric + epistemic
+
+
 EXERCISES = [
     Exercise(
         number="6.1",
         title="The log of a mixture",
+        stars=1,
+        nudge="What is exp(-900) in float64? Which of the two, exp or log, may come first?",
         stub=stub_6_1,
         solution=solution_6_1,
         cases=cases_6_1,
@@ -113,6 +202,9 @@ EXERCISES = [
     Exercise(
         number="6.2",
         title="Two kinds of variance",
+        stars=1,
+        nudge="Which of the three numbers would be zero if all components were the same, and "
+        "which if each of them were a point?",
         stub=stub_6_2,
         solution=solution_6_2,
         cases=cases_6_2,
@@ -141,6 +233,9 @@ EXERCISES = [
     Exercise(
         number="6.3",
         title="Information about the label",
+        stars=1,
+        nudge="What can the label tell about the draw if all draws say ½? And if half of them say "
+        "0 and the others 1?",
         stub=stub_6_3,
         solution=solution_6_3,
         cases=cases_6_3,
@@ -174,6 +269,9 @@ EXERCISES = [
     Exercise(
         number="6.4",
         title="Read the coverage curve",
+        stars=1,
+        nudge="Read one point of the curve aloud, with both of its numbers: what was promised, "
+        "and what happened?",
         solution="c",
         hint="On the diagonal a 50 % interval holds 50 % of the targets. Which side means that the "
         "intervals are too narrow?",
@@ -201,6 +299,9 @@ EXERCISES = [
     Exercise(
         number="6.5",
         title="Averaging logits or probabilities",
+        stars=1,
+        nudge="Draw the sigmoid, and mark the logits -1, 2 and 5 on it. Is 2 in the middle of the "
+        "three heights?",
         solution="a",
         hint="The sigmoid is bent: for positive logits it is concave. Think of the logits 2 + 3 and "
         "2 - 3 with their probabilities.",
@@ -216,6 +317,94 @@ EXERCISES = [
                 "the other way round: what is lost on the low side of the logit 2 is more than "
                 "what is gained on the saturated high side. Averaging as in (6.2) moderates.",
                 "c",
+            ),
+        ],
+    ),
+    Exercise(
+        number="6.6",
+        title="What a bar on the coverage is for",
+        stars=2,
+        nudge="Suppose the intervals of one task are all shifted to one side. How many independent "
+        "observations of that are its rows?",
+        stub=stub_6_6,
+        solution=solution_6_6,
+        cases=cases_6_6,
+        hint="A standard error is the spread of independent pieces over the root of their number. "
+        "What are the pieces, in the first case and in the second?",
+        mistakes=[
+            Mistake(
+                "scatter",
+                "those are standard deviations, of a row and of a task. The coverage (6.5) is a mean; "
+                "its error is smaller by the root of the number of pieces.",
+                scatter_6_6,
+            ),
+            Mistake(
+                "all rows",
+                "the second is divided by the root of the number of rows. Its pieces are the tasks, "
+                "whose coverages you took the spread of, so there are T of them.",
+                all_rows_6_6,
+            ),
+            Mistake(
+                "within",
+                "the second is the error of one task's coverage, from the rows within it. That tasks "
+                "differ from each other, since each has one error in w, is not in it.",
+                within_6_6,
+            ),
+            Mistake(
+                "columns",
+                "you averaged over the tasks, dimension 0. The rows of *one* task share its w, so the "
+                "mean of (6.5) is to be taken within each task first.",
+                columns_6_6,
+            ),
+        ],
+    ),
+    Exercise(
+        number="6.7",
+        title="Counts",
+        stars=2,
+        nudge="Which of the two parts would be there if w were known exactly? What is the variance of a "
+        "Poisson count, and what is its mean?",
+        stub=stub_6_7,
+        solution=solution_6_7,
+        cases=cases_6_7,
+        hint="A Poisson count has its rate for mean and for variance. For a normal eta, "
+        "E[exp(c eta)] = exp(c m + c^2 s^2 / 2): use it with c = 1 and with c = 2.",
+        mistakes=[
+            Mistake(
+                "plug-in",
+                "the mean of exp(eta) isn't exp of the mean: by Jensen's inequality it is larger, by "
+                "the factor exp(s^2 / 2). The epistemic variance is right.",
+                plug_in_6_7,
+            ),
+            Mistake(
+                "nothing averaged",
+                "that is right up to exp(m) for the mean of the rate: exp is bent, so its mean is "
+                "exp(m + s^2 / 2). It enters all three, see (6.3).",
+                nothing_averaged_6_7,
+            ),
+            Mistake(
+                "slope",
+                "the epistemic variance is that of the straight line along exp at its mean, right "
+                "for a small s only. (6.3) has the variance of exp(eta) itself.",
+                slope_6_7,
+            ),
+            Mistake(
+                "predictor",
+                "s^2 is the variance of the log rate. The epistemic part of (6.3) is the variance of "
+                "E[y|theta], of the rate.",
+                predictor_6_7,
+            ),
+            Mistake(
+                "second moment",
+                "that is the mean of the squared rate; its variance is that less the square of the "
+                "mean rate.",
+                second_moment_6_7,
+            ),
+            Mistake(
+                "total",
+                "the third is the total variance; by (6.3) the noise of a count, which is its rate on "
+                "average, is aleatoric.",
+                total_6_7,
             ),
         ],
     ),

@@ -36,10 +36,128 @@ def cases_8_3() -> list[tuple[Tensor, Tensor, float]]:
     return [(torch.randn(n, 3) + 1, 0.2 + torch.rand(3), 0.5) for n in (2, 5)]
 
 
+def stub_8_5(first: Tensor, second: Tensor) -> Tensor:
+    """Standard error of the mean difference, paired; and how many splits do as well without pairs.
+
+    Stacked, (2,), from the scores of two methods on the same S splits, (S,) each. Without pairs each
+    method is scored on splits of its own, as many for the one as for the other; no whole number needed.
+    """
+    raise NotImplementedError("your code here")
+
+
+def solution_8_5(first: Tensor, second: Tensor) -> Tensor:
+    """Standard error of the mean difference, paired; and how many splits do as well without pairs.
+
+    Stacked, (2,), from the scores of two methods on the same S splits, (S,) each. Without pairs each
+    method is scored on splits of its own, as many for the one as for the other; no whole number needed.
+    """
+    square = (first - second).var() / len(first)
+    needed = (first.var() + second.var()) / square
+    return torch.stack([square.sqrt(), needed])
+
+
+def cases_8_5() -> list[tuple[Tensor, Tensor]]:
+    cases = []
+    for splits, own in ((10, 0.2), (20, 0.05), (6, 0.5)):
+        shared = torch.randn(splits)
+        cases.append((shared + own * torch.randn(splits), shared + own * torch.randn(splits)))
+    return cases
+
+
+def unpaired_8_5(first: Tensor, second: Tensor) -> Tensor:
+    square = (first.var() + second.var()) / len(first)
+    return torch.stack([square.sqrt(), torch.tensor(float(len(first)))])
+
+
+def added_8_5(first: Tensor, second: Tensor) -> Tensor:
+    return solution_8_5(first, -second)
+
+
+def scatter_8_5(first: Tensor, second: Tensor) -> Tensor:
+    difference = (first - second).var()
+    return torch.stack([difference.sqrt(), (first.var() + second.var()) / difference])
+
+
+def factor_8_5(first: Tensor, second: Tensor) -> Tensor:
+    error, needed = solution_8_5(first, second)
+    return torch.stack([error, needed / len(first)])
+
+
+def deviations_8_5(first: Tensor, second: Tensor) -> Tensor:
+    error, _ = solution_8_5(first, second)
+    return torch.stack([error, ((first.std() + second.std()) / error) ** 2])
+
+
+def stub_8_6(means: Tensor, squares: Tensor, rounds: int) -> Tensor:
+    """Mean and variance of the population after `rounds` rounds of EM from 0 and 1, stacked, (2,).
+
+    From the schools' sample means and their squared standard errors s^2 / n, both (T,).
+    """
+    raise NotImplementedError("your code here")
+
+
+def solution_8_6(means: Tensor, squares: Tensor, rounds: int) -> Tensor:
+    """Mean and variance of the population after `rounds` rounds of EM from 0 and 1, stacked, (2,).
+
+    From the schools' sample means and their squared standard errors s^2 / n, both (T,).
+    """
+    centre, variance = torch.zeros(()), torch.ones(())
+    for _ in range(rounds):
+        precision = 1 / variance + 1 / squares
+        posterior = (centre / variance + means / squares) / precision
+        centre = posterior.mean()
+        variance = (1 / precision + (posterior - centre) ** 2).mean()
+    return torch.stack([centre, variance])
+
+
+def cases_8_6() -> list[tuple[Tensor, Tensor, int]]:
+    return [
+        (centre + torch.randn(schools), 0.2 + torch.rand(schools), rounds)
+        for schools, centre, rounds in ((8, 0.5, 3), (20, -1.0, 30), (5, 2.0, 1))
+    ]
+
+
+def em_8_6(
+    means: Tensor, squares: Tensor, rounds: int, kept: float, behind: bool = False
+) -> Tensor:
+    centre, variance = torch.zeros(()), torch.ones(())
+    for _ in range(rounds):
+        precision = 1 / variance + 1 / squares
+        posterior = (centre / variance + means / squares) / precision
+        before, centre = centre, posterior.mean()
+        about = before if behind else centre
+        variance = (kept / precision + (posterior - about) ** 2).mean()
+    return torch.stack([centre, variance])
+
+
+def spread_only_8_6(means: Tensor, squares: Tensor, rounds: int) -> Tensor:
+    return em_8_6(means, squares, rounds, kept=0.0)
+
+
+def behind_8_6(means: Tensor, squares: Tensor, rounds: int) -> Tensor:
+    return em_8_6(means, squares, rounds, kept=1.0, behind=True)
+
+
+def raw_8_6(means: Tensor, squares: Tensor, rounds: int) -> Tensor:
+    return torch.stack([means.mean(), means.var(correction=0)])
+
+
+def moments_8_6(means: Tensor, squares: Tensor, rounds: int) -> Tensor:
+    return torch.stack([means.mean(), means.var() - squares.mean()])
+
+
+def sd_8_6(means: Tensor, squares: Tensor, rounds: int) -> Tensor:
+    centre, variance = solution_8_6(means, squares, rounds)
+    return torch.stack([centre, variance.sqrt()])
+
+
 EXERCISES = [
     Exercise(
         number="8.1",
         title="Shrink whom?",
+        stars=1,
+        nudge="Suppose all schools were equally good. Which of them would you find at the ends of "
+        "the table?",
         solution="b",
         hint="Write (8.5) for 4 and for 35 pupils and the same variances.",
         mistakes=[
@@ -64,6 +182,9 @@ EXERCISES = [
     Exercise(
         number="8.2",
         title="The shrinkage factor",
+        stars=1,
+        nudge="What should the answer be for no pupil at all, and for a million? Which n makes "
+        "the two sources equally strong?",
         stub=stub_8_2,
         solution=solution_8_2,
         cases=cases_8_2,
@@ -122,6 +243,9 @@ EXERCISES = [
     Exercise(
         number="8.3",
         title="The price of independence",
+        stars=1,
+        nudge="Fix all weights but one. How wide is what is left of the posterior, and is that "
+        "wider or narrower than its shadow on the axis?",
         stub=stub_8_3,
         solution=solution_8_3,
         cases=cases_8_3,
@@ -153,6 +277,8 @@ EXERCISES = [
     Exercise(
         number="8.4",
         title="Read the training curves",
+        stars=1,
+        nudge="Which curve goes the wrong way, and on which pupils was it measured?",
         solution="c",
         hint="Which of the curves could a class without held-out pupils have seen?",
         mistakes=[
@@ -173,6 +299,92 @@ EXERCISES = [
                 "seed. Ask where a school's prior comes from.",
                 "d",
             ),
+        ],
+    ),
+    Exercise(
+        number="8.5",
+        title="With and without pairs",
+        stars=2,
+        nudge="A hard split lowers both scores. What does that do to the spread of each method's scores, "
+        "and what to their difference?",
+        stub=stub_8_5,
+        solution=solution_8_5,
+        cases=cases_8_5,
+        hint="With pairs there are S differences, so take their variance over S. Without, the variances "
+        "of the two means add: for which number of splits is the sum the same?",
+        mistakes=[
+            Mistake(
+                "unpaired",
+                "that is the error of two independent means. On the same splits most of the scatter is "
+                "common to both methods, and the variance of their difference has none of it.",
+                unpaired_8_5,
+            ),
+            Mistake(
+                "added",
+                "that is the variance of the sum of the scores: what the splits have in common counts "
+                "twice in it, where the difference is free of it.",
+                added_8_5,
+            ),
+            Mistake(
+                "scatter",
+                "that is the standard deviation of one difference; the mean of S of them has a variance "
+                "S times smaller. Both numbers follow from the latter.",
+                scatter_8_5,
+            ),
+            Mistake(
+                "factor",
+                "the error is right; the second is how many times more splits, so multiply it by S: the "
+                "variance of a mean falls like 1/S.",
+                factor_8_5,
+            ),
+            Mistake(
+                "deviations",
+                "the error is right; of independent means the variances add, and you added the standard "
+                "deviations.",
+                deviations_8_5,
+            ),
+        ],
+    ),
+    Exercise(
+        number="8.6",
+        title="How wide is the population?",
+        stars=3,
+        nudge="What would the next round make of schools whose posterior means coincide, while each of "
+        "them is known only roughly?",
+        stub=stub_8_6,
+        solution=solution_8_6,
+        cases=cases_8_6,
+        hint="In each round: the posterior of every school by (8.4), an intercept alone; then the m_0 and v "
+        "that maximise the sum of E_q log N(w_t | m_0, v). Differentiate by v: E_q of a square is a "
+        "square and a variance.",
+        mistakes=[
+            Mistake(
+                "spread only",
+                "your v is the spread of the posterior means. Schools with few pupils are shrunk, so that "
+                "is too small; the next prior is narrower, shrinks more, and so on to v = 0. The "
+                "posterior variances, 1 / P_t of (8.4), belong to the mean of (w_t - m_0)^2.",
+                spread_only_8_6,
+            ),
+            Mistake(
+                "a step behind",
+                "your v is measured about the m_0 of the round before; the maximum of the sum over both "
+                "has the new mean in it.",
+                behind_8_6,
+            ),
+            Mistake(
+                "raw",
+                "that is the variance of the sample means, which is the population's and the pupils' "
+                "noise s^2 / n together.",
+                raw_8_6,
+            ),
+            Mistake(
+                "moments",
+                "the variance of the sample means, less the noise, is an estimate too, but not the one "
+                "that EM climbs to: it weighs a school with one pupil like one with forty, may be "
+                "negative, and has no posterior (8.4) in it.",
+                moments_8_6,
+            ),
+            Mistake("sd", "the mean is right; give the variance v of (8.5), not its root.", sd_8_6),
         ],
     ),
 ]

@@ -1,5 +1,7 @@
 """Exercises of chapter 11."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -196,10 +198,60 @@ def variance_11_5(mean: Tensor, sd: Tensor, centre: float, spread: float, delta:
     return torch.stack([found, its_sd**2])
 
 
+def stub_11_6(noise: float, first: int, second: int) -> float:
+    """The |Delta| up to which the fused point is an optimum of (11.1), for `first` and `second` readings.
+
+    Each reading has the standard deviation `noise`; for equal numbers it is that of (11.4).
+    """
+    raise NotImplementedError("your code here")
+
+
+def solution_11_6(noise: float, first: int, second: int) -> float:
+    """The |Delta| up to which the fused point is an optimum of (11.1), for `first` and `second` readings.
+
+    Each reading has the standard deviation `noise`; for equal numbers it is that of (11.4).
+    """
+    one, two = noise**2 / first, noise**2 / second
+    price = math.sqrt(2 / one + 2 / two)  # of a small distance d, for each unit of it
+    return price * (one + two)
+
+
+def cases_11_6() -> list[tuple[float, int, int]]:
+    return [(1.0, 4, 16), (0.5, 9, 2), (2.0, 30, 10)]
+
+
+def four_errors_11_6(noise: float, first: int, second: int) -> float:
+    return 4 * noise / math.sqrt((first + second) / 2)
+
+
+def both_errors_11_6(noise: float, first: int, second: int) -> float:
+    return 2 * noise * (first**-0.5 + second**-0.5)
+
+
+def difference_11_6(noise: float, first: int, second: int) -> float:
+    return math.sqrt(8 * noise**2 * (1 / first + 1 / second))
+
+
+def larger_11_6(noise: float, first: int, second: int) -> float:
+    return 4 * noise / math.sqrt(min(first, second))
+
+
+def one_gives_way_11_6(noise: float, first: int, second: int) -> float:
+    one, two = noise**2 / first, noise**2 / second
+    return math.sqrt(2 / one + 2 / two) * min(one, two)
+
+
+def own_kl_11_6(noise: float, first: int, second: int) -> float:
+    return solution_11_6(noise, first, second) / math.sqrt(2)
+
+
 EXERCISES = [
     Exercise(
         number="11.1",
         title="Rounds with a width",
+        stars=2,
+        nudge="Compute the first three variances by hand, with s = delta = 1. In which round was "
+        "each of them reported?",
         stub=stub_11_1,
         solution=solution_11_1,
         cases=cases_11_1,
@@ -246,6 +298,8 @@ EXERCISES = [
     Exercise(
         number="11.2",
         title="The cure, with unequal tasks",
+        stars=2,
+        nudge="What would task 1 believe with the other's data alone, and how far does that reach?",
         stub=stub_11_2,
         solution=solution_11_2,
         cases=cases_11_2,
@@ -294,6 +348,9 @@ EXERCISES = [
     Exercise(
         number="11.3",
         title="A factor on the KL",
+        stars=2,
+        nudge="Which of the two terms of (11.1) does kappa weaken? Who then wins, where there is "
+        "a conflict?",
         solution="b",
         hint="Put sigma sqrt(kappa) in place of sigma into both halves of (11.4).",
         mistakes=[
@@ -320,6 +377,9 @@ EXERCISES = [
     Exercise(
         number="11.4",
         title="Noticing the echo",
+        stars=1,
+        nudge="Which of them would an honest stranger compute, who has never seen the training "
+        "rows?",
         solution="c",
         hint="Which of these numbers has seen something that training has not?",
         mistakes=[
@@ -346,6 +406,9 @@ EXERCISES = [
     Exercise(
         number="11.5",
         title="Hearsay",
+        stars=2,
+        nudge="Do one step, from w_3 to w_2, with numbers. What are the mean and the variance "
+        "that the second step starts from?",
         stub=stub_11_5,
         solution=solution_11_5,
         cases=cases_11_5,
@@ -402,6 +465,85 @@ EXERCISES = [
                 "variance",
                 "the mean is right; give the standard deviation, not the variance.",
                 variance_11_5,
+            ),
+        ],
+    ),
+    Exercise(
+        number="11.6",
+        title="Unequal tasks: when do they fuse?",
+        stars=3,
+        nudge="Go through steps 1 to 3 of the law again, with s_1 and s_2. What does a very small distance d "
+        "cost, and what does it bring?",
+        stub=stub_11_6,
+        solution=solution_11_6,
+        cases=cases_11_6,
+        hint="Near the fused point v_1 = v_2 = v still: it costs least, v/2 (1/s_1^2 + 1/s_2^2) + d^2/v over "
+        "v. The means give way in proportion to their variances: (Delta - d)^2 / 2 (s_1^2 + s_2^2).",
+        mistakes=[
+            Mistake(
+                "four errors",
+                "that is (11.4) with the average number of readings. The two numbers enter (11.1) by "
+                "their standard errors, and the smaller one counts for more.",
+                four_errors_11_6,
+            ),
+            Mistake(
+                "both errors",
+                "that is 2 (s_1 + s_2), a guess that (11.4) allows; (11.1) has squares of both.",
+                both_errors_11_6,
+            ),
+            Mistake(
+                "difference",
+                "that is 2 sqrt(2) standard errors of Delta: right for equal tasks (11.4), where both "
+                "share the price of a small variance. For unequal ones the price of d is "
+                "sqrt(2/s_1^2 + 2/s_2^2), which is more.",
+                difference_11_6,
+            ),
+            Mistake(
+                "larger",
+                "that is (11.4) with the larger standard error for both tasks.",
+                larger_11_6,
+            ),
+            Mistake(
+                "one gives way",
+                "you let one of the means alone give way. Both do, as step 3 has it, each in proportion "
+                "to the variance of its sample mean.",
+                one_gives_way_11_6,
+            ),
+            Mistake(
+                "one KL",
+                "sqrt(2) too small: d^2 is in both KLs of (11.1), so with equal variances it costs "
+                "d^2 / v, not half of that.",
+                own_kl_11_6,
+            ),
+        ],
+    ),
+    Exercise(
+        number="11.7",
+        title="What a bar proves",
+        stars=1,
+        nudge="What was drawn anew for each of the ten scores, and what stayed the same in all ten?",
+        solution="b",
+        hint="A standard error answers: how much would this mean change if I did the same again? What "
+        "would be 'the same' here, and what would not be done again?",
+        mistakes=[
+            Mistake(
+                "other schools",
+                "in all ten splits these are the same tasks and the same rows: no other table was drawn, so "
+                "the interval knows nothing of one.",
+                "a",
+            ),
+            Mistake(
+                "probability",
+                "an interval that excludes zero speaks of the difference of two means, under repetition "
+                "of the splits. It gives no probability to a method, and says nothing of single tables.",
+                "c",
+            ),
+            Mistake(
+                "nothing",
+                "the splits overlap, so the ten differences aren't independent and the bar is somewhat too "
+                "short; and yet a mean difference that is many times its spread between splits is no "
+                "accident of the split.",
+                "d",
             ),
         ],
     ),

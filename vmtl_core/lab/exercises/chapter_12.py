@@ -1,9 +1,11 @@
 """Exercises of chapter 12."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.distributions import MultivariateNormal, Normal
 
 from vmtl_core.lab.exercises.engine import Exercise, Mistake
 
@@ -238,10 +240,159 @@ def first_is_sure_12_4(tasks: int, concentration: float) -> float:
     return solution_12_4(tasks, concentration) + 0.5
 
 
+def stub_12_6(
+    means: Tensor,
+    squares: Tensor,
+    within: float,
+    centre: float,
+    between: float,
+    concentration: float,
+) -> Tensor:
+    """Log odds that two tasks share a group, given both data sets, against all else that (12.4a) allows.
+
+    From their sample means and squared standard errors, both (2,), V_w, m_0, V_b and the pseudo-count a.
+    """
+    raise NotImplementedError("your code here")
+
+
+def solution_12_6(
+    means: Tensor,
+    squares: Tensor,
+    within: float,
+    centre: float,
+    between: float,
+    concentration: float,
+) -> Tensor:
+    """Log odds that two tasks share a group, given both data sets, against all else that (12.4a) allows.
+
+    From their sample means and squared standard errors, both (2,), V_w, m_0, V_b and the pseudo-count a.
+    """
+    message = squares + within  # the variances of the sample means about a common centre
+    together = MultivariateNormal(means.new_full((2,), centre), torch.diag(message) + between)
+    apart = Normal(centre, (message + between).sqrt())
+    prior = -math.log(4 * concentration + 1)  # 1 / (2 (2a + 1)) to the rest
+    return prior + together.log_prob(means) - apart.log_prob(means).sum()
+
+
+def cases_12_6() -> list[tuple[Tensor, Tensor, float, float, float, float]]:
+    return [
+        (centre + torch.randn(2), 0.1 + torch.rand(2), within, centre, between, concentration)
+        for within, centre, between, concentration in (
+            (0.2, 0.5, 1.3, 1.0),
+            (0.5, -1.0, 2.0, 0.4),
+            (0.05, 2.0, 0.8, 2.5),
+        )
+    ]
+
+
+def terms_12_6(
+    means: Tensor,
+    squares: Tensor,
+    within: float,
+    centre: float,
+    between: float,
+    concentration: float,
+) -> dict[str, Any]:
+    message = squares + within
+    together = MultivariateNormal(means.new_full((2,), centre), torch.diag(message) + between)
+    apart = Normal(centre, (message + between).sqrt())
+    return {
+        "the prior": -math.log(4 * concentration + 1),
+        "the evidence for one group": together.log_prob(means),
+        "the evidence against it": -apart.log_prob(means).sum(),
+    }
+
+
+def probability_12_6(
+    means: Tensor,
+    squares: Tensor,
+    within: float,
+    centre: float,
+    between: float,
+    concentration: float,
+) -> Tensor:
+    odds = solution_12_6(means, squares, within, centre, between, concentration)
+    return odds + math.log(4 * concentration + 1) - math.log(2 * (2 * concentration + 1))
+
+
+def only_prior_of_none_12_6(
+    means: Tensor,
+    squares: Tensor,
+    within: float,
+    centre: float,
+    between: float,
+    concentration: float,
+) -> Tensor:
+    """Against both in none, instead of against all else."""
+    odds = solution_12_6(means, squares, within, centre, between, concentration)
+    return odds + math.log(4 * concentration + 1) - math.log(concentration + 1)
+
+
+def no_prior_12_6(
+    means: Tensor,
+    squares: Tensor,
+    within: float,
+    centre: float,
+    between: float,
+    concentration: float,
+) -> Tensor:
+    odds = solution_12_6(means, squares, within, centre, between, concentration)
+    return odds + math.log(4 * concentration + 1)
+
+
+def copies_12_6(
+    means: Tensor,
+    squares: Tensor,
+    within: float,
+    centre: float,
+    between: float,
+    concentration: float,
+) -> Tensor:
+    """In a group one weight, of the whole variance."""
+    total = MultivariateNormal(means.new_full((2,), centre), torch.diag(squares) + within + between)
+    apart = Normal(centre, (squares + within + between).sqrt())
+    prior = -math.log(4 * concentration + 1)
+    return prior + total.log_prob(means) - apart.log_prob(means).sum()
+
+
+def narrow_12_6(
+    means: Tensor,
+    squares: Tensor,
+    within: float,
+    centre: float,
+    between: float,
+    concentration: float,
+) -> Tensor:
+    """Apart, with the variance that members have about their centre."""
+    message = squares + within
+    together = MultivariateNormal(means.new_full((2,), centre), torch.diag(message) + between)
+    apart = Normal(centre, (squares + between).sqrt())
+    prior = -math.log(4 * concentration + 1)
+    return prior + together.log_prob(means) - apart.log_prob(means).sum()
+
+
+def known_centre_12_6(
+    means: Tensor,
+    squares: Tensor,
+    within: float,
+    centre: float,
+    between: float,
+    concentration: float,
+) -> Tensor:
+    """In a group at the population's mean."""
+    message = squares + within
+    together = Normal(centre, message.sqrt()).log_prob(means).sum()
+    apart = Normal(centre, (message + between).sqrt()).log_prob(means).sum()
+    return together - apart - math.log(4 * concentration + 1)
+
+
 EXERCISES = [
     Exercise(
         number="12.1",
         title="What a group knows",
+        stars=1,
+        nudge="If the centre were known, how far from it would you expect a member's sample mean, "
+        "and why for two reasons?",
         stub=stub_12_1,
         solution=solution_12_1,
         cases=cases_12_1,
@@ -283,6 +434,8 @@ EXERCISES = [
     Exercise(
         number="12.2",
         title="The cavity by division",
+        stars=2,
+        nudge="Write the posterior of the centre as a product. Which factor came from task t?",
         stub=stub_12_2,
         solution=solution_12_2,
         cases=cases_12_2,
@@ -323,6 +476,9 @@ EXERCISES = [
     Exercise(
         number="12.3",
         title="The restaurant",
+        stars=2,
+        nudge="Seat three tasks by hand. Which weights can the fourth choose from, and what do "
+        "they sum to?",
         stub=stub_12_3,
         solution=solution_12_3,
         cases=cases_12_3,
@@ -364,6 +520,9 @@ EXERCISES = [
     Exercise(
         number="12.4",
         title="How many groups to expect",
+        stars=2,
+        nudge="Write the number of groups as a sum with one term for each task. What is the "
+        "expectation of one of them?",
         stub=stub_12_4,
         solution=solution_12_4,
         cases=cases_12_4,
@@ -405,6 +564,8 @@ EXERCISES = [
     Exercise(
         number="12.5",
         title="Two tasks, no width",
+        stars=1,
+        nudge="If the two weights are known to be the same one, how many readings of it are there?",
         solution="b",
         hint="Put V_w = 0 into the two lines of (12.3a), with V_b as large as you like.",
         mistakes=[
@@ -425,6 +586,56 @@ EXERCISES = [
                 "own data alone is what is left if V_w is large. With V_w = 0 in (12.3a) the other "
                 "task's readings are as good as one's own.",
                 "d",
+            ),
+        ],
+    ),
+    Exercise(
+        number="12.6",
+        title="Together or apart?",
+        stars=2,
+        nudge="Write down the joint law of the two sample means, before any data, in either case. How do the "
+        "two laws differ?",
+        stub=stub_12_6,
+        solution=solution_12_6,
+        cases=cases_12_6,
+        terms=terms_12_6,
+        hint="Each sample mean alone has the variance s^2 + V_w + V_b in either case, (12.1). In one group "
+        "they have a covariance as well: which? And what are the prior odds, from (12.4a)?",
+        mistakes=[
+            Mistake(
+                "no prior",
+                "that is the log ratio of the evidences, as if either case were as likely beforehand. By "
+                "(12.4a) it is rare to share a group.",
+                no_prior_12_6,
+            ),
+            Mistake(
+                "probability",
+                "you added the log of the prior probability of sharing a group; odds set it against "
+                "one minus itself.",
+                probability_12_6,
+            ),
+            Mistake(
+                "only none",
+                "your prior odds are against both tasks in none. By (12.4a) there are other ways to be "
+                "apart: one in none and one in a group of its own, or each in one of its own.",
+                only_prior_of_none_12_6,
+            ),
+            Mistake(
+                "copies",
+                "in your group both tasks have one weight. They share a centre, of variance V_b; each has "
+                "a deviation of its own, of variance V_w (12.1), and that isn't in the covariance.",
+                copies_12_6,
+            ),
+            Mistake(
+                "narrow",
+                "apart, a weight has the whole variance of the population, V_0 = V_b + V_w (12.1).",
+                narrow_12_6,
+            ),
+            Mistake(
+                "known centre",
+                "you put the group's centre at m_0. It is drawn anew for every group, with variance V_b "
+                "(12.1): that is what makes two members alike.",
+                known_centre_12_6,
             ),
         ],
     ),

@@ -218,6 +218,9 @@ def sized(wanted: Sequence[Tensor], sizes: dict[str, list[int]]) -> Iterator[Rel
         if ns != ms:
             said = f"N/B times, with N = {name} and B = {other},"
             yield scaled("unscaled batch", said, [n / m for n, m in zip(ns, ms, strict=True)])
+            said = f"√(N/B) times, with N = {name} and B = {other},"
+            roots = [(n / m) ** 0.5 for n, m in zip(ns, ms, strict=True)]
+            yield scaled("root N/B", said, roots)
             said = f"N·B times, with N = {name} and B = {other},"
             yield scaled("N B times", said, [n * m for n, m in zip(ns, ms, strict=True)])
 
