@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, MultivariateNormal, Normal, Poisson, kl_divergence
-from torch.nn.functional import one_hot
 
 from tests.book.student_answers_06_12 import LATER
 

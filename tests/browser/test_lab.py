@@ -23,8 +23,8 @@ from tests.browser.explorer_evidence import EVIDENCE
 from tests.browser.explorer_groups import GROUPS
 from tests.browser.explorer_kl import KL
 from tests.browser.explorer_latent import LATENT
-from tests.browser.explorer_mixture import MIXTURE
 from tests.browser.explorer_lines import LINES, on_log_scale
+from tests.browser.explorer_mixture import MIXTURE
 from tests.browser.explorer_predictive import PREDICTIVE
 from tests.browser.explorer_replay import REPLAY
 from tests.browser.explorer_temperature import TEMPERATURE

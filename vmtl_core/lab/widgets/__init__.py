@@ -10,8 +10,8 @@ from vmtl_core.lab.widgets.evidence import EvidenceExplorer
 from vmtl_core.lab.widgets.groups import GroupsExplorer
 from vmtl_core.lab.widgets.kl import KLExplorer
 from vmtl_core.lab.widgets.latent import LatentExplorer
-from vmtl_core.lab.widgets.mixture import MixtureExplorer
 from vmtl_core.lab.widgets.lines import LinesLaboratory
+from vmtl_core.lab.widgets.mixture import MixtureExplorer
 from vmtl_core.lab.widgets.predictive import PredictiveExplorer
 from vmtl_core.lab.widgets.replay import TrainingReplay
 from vmtl_core.lab.widgets.temperature import TemperatureExplorer
@@ -23,8 +23,8 @@ __all__ = [
     "GroupsExplorer",
     "KLExplorer",
     "LatentExplorer",
-    "MixtureExplorer",
     "LinesLaboratory",
+    "MixtureExplorer",
     "PredictiveExplorer",
     "TemperatureExplorer",
     "TrainingReplay",
