@@ -1,5 +1,6 @@
 """Form of the chapters: portable Markdown, a full header, stripped outputs, sound numbers and links."""
 
+import ast
 import re
 from pathlib import Path
 from urllib.parse import unquote, urldefrag
@@ -118,6 +119,25 @@ def test_markdown_is_portable(chapter: Path, construct: str) -> None:
     text = markdown(chapter) if construct == "a directive" else FENCE.sub("", markdown(chapter))
     found = re.search(MYST[construct], text, re.M)
     assert not found, f"{construct} of MyST: {found[0]!r}"
+
+
+def checks_alone(statement: ast.stmt) -> bool:
+    """An assertion, or a loop of nothing else."""
+    if isinstance(statement, ast.For | ast.With | ast.If):
+        return all(checks_alone(one) for one in statement.body)
+    return isinstance(statement, ast.Assert)
+
+
+@every_chapter
+def test_cells_of_assertions_are_folded(chapter: Path) -> None:
+    """A cell of which half or more is assertions is for the one who runs it; the reader opens it."""
+    for cell in read(chapter).cells:
+        if cell.cell_type != "code":
+            continue
+        source = re.sub(r"^(\s*)[%!].*$", r"\1pass", cell.source, flags=re.M)
+        checks = [checks_alone(statement) for statement in ast.parse(source).body]
+        if checks and 2 * sum(checks) >= len(checks):
+            assert "hide-input" in cell.metadata.get("tags", []), cell.id
 
 
 @every_chapter
