@@ -38,7 +38,7 @@ def predictive(
 
     $$ p(y|x, t) = \int p(y|z, w)\, q(z|x, D_t)\, q(w|D_t)\, dz\, dw $$
 
-    That z comes from the encoder is a decision: given x alone its law would be the prior (2.5).
+    That z comes from the encoder is a decision: given x alone its law would be the prior (5.1e).
 
     **Exact**, where z = x, q(w|D_t) is Gaussian and the likelihood (or each of a list) is
     `LinearGaussian`, `LinearBernoulli` or `LinearPoisson`: a mixture of Gaussians, or quadrature over
