@@ -95,6 +95,8 @@ def run(asked: argparse.Namespace) -> None:
         mpl.use("agg")
         from vmtl_core.table.report import page
 
+        if new is not None and answer is not None and asked.task not in answer:
+            answer.insert(0, asked.task, new[asked.task])
         Path(asked.report).write_text(page(model, table, answer), encoding="utf-8")
 
 

@@ -14,6 +14,7 @@ import pytest
 import vmtl_core as vmtl
 from tests.conftest import ROOT
 from tests.table.tables import INPUTS
+from vmtl_core.lab.datasets import table_file
 from vmtl_core.table import read_csv
 
 
@@ -77,6 +78,20 @@ def test_from_a_table_to_answers_and_a_page(folder: Path, table: pd.DataFrame) -
     assert all(page.alternatives)
     assert all(one.startswith("data:image/png;base64,") for one in page.addresses)
     assert not re.search(r"https?://", text)
+    assert "is missing" not in " ".join(page.alternatives)  # coefficients of inputs, not of gaps
+    assert "<td>a new one</td>" in text  # a prediction's task
+
+
+def test_the_command_of_chapter_0(tmp_path: Path) -> None:
+    """As it stands there, on the table that it names."""
+    text = (ROOT / "book" / "00_your_own_table.ipynb").read_text("utf-8")
+    told = re.search(r"`python -m vmtl_core (.+?)`", text)
+    assert told
+    read_csv(table_file("clinics"), task="clinic").to_csv(tmp_path / "clinics.csv", index=False)
+    read_csv(table_file("clinics_new"), task="clinic").to_csv(tmp_path / "new.csv", index=False)
+    ran = command(*told[1].split(), "--quiet", folder=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert (tmp_path / "report.html").is_file()
 
 
 def test_to_the_screen_and_quiet(folder: Path, table: pd.DataFrame) -> None:

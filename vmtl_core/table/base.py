@@ -22,6 +22,7 @@ from vmtl_core.table.inputs import Inputs
 from vmtl_core.table.sampling import Sampling
 from vmtl_core.table.tasks import ids_of, names_of
 from vmtl_core.table.telling import Telling
+from vmtl_core.table.threads import one_thread
 from vmtl_core.training import fit
 
 DRAWS = 1000
@@ -118,18 +119,19 @@ class VMTLEstimator(Growing, Telling, Drawing, Sampling, BaseEstimator):
         ids = ids_of(given.task, self.tasks_, len(self.tasks_), "raise")
         x, y = self.inputs_.design(given.inputs), self._coded(y)
         self.model_ = self._build(len(self.tasks_), x.shape[1], given.exposure, y)
-        self.history_ = fit(
-            self.model_,
-            x,
-            y,
-            ids,
-            steps=self.steps,
-            seed=self.seed,
-            progress=self.progress,
-            method="coordinate",
-            average=self.average,
-        )
-        self._settle(x, y, ids)
+        with one_thread():
+            self.history_ = fit(
+                self.model_,
+                x,
+                y,
+                ids,
+                steps=self.steps,
+                seed=self.seed,
+                progress=self.progress,
+                method="coordinate",
+                average=self.average,
+            )
+            self._settle(x, y, ids)
         return self
 
     def _build(
@@ -183,5 +185,6 @@ class VMTLEstimator(Growing, Telling, Drawing, Sampling, BaseEstimator):
         ids = ids_of(given.task, self.tasks_, self.model_.tasks, self.unseen)
         x = self.inputs_.design(given.inputs)
         generator = torch.Generator().manual_seed(self.seed)
-        answer = predictive(self.model_, x, ids, weight_samples=DRAWS, generator=generator)
+        with one_thread():
+            answer = predictive(self.model_, x, ids, weight_samples=DRAWS, generator=generator)
         return Asked(x, ids, given.task.index, given.exposure, answer)

@@ -17,6 +17,7 @@ from vmtl_core.table.enlarging import enlarge, put, remember
 from vmtl_core.table.given import Reading
 from vmtl_core.table.packed import packed
 from vmtl_core.table.tasks import ids_of, names_of
+from vmtl_core.table.threads import one_thread
 
 
 class Growing(Reading):
@@ -32,6 +33,7 @@ class Growing(Reading):
     _coded: Any
     _build: Any
 
+    @one_thread()
     def add(self, X: Any, y: Any = None, task: Any = None, exposure: Any = None) -> Self:
         """Take in new rows of known or new tasks, without fitting the others anew.
 
