@@ -199,17 +199,19 @@ def variance_11_5(mean: Tensor, sd: Tensor, centre: float, spread: float, delta:
 
 
 def stub_11_6(noise: float, first: int, second: int) -> float:
-    """The |Delta| up to which the fused point is an optimum of (11.1), for `first` and `second` readings.
+    """The |Delta| up to which the fused point is an optimum of (11.1).
 
-    Each reading has the standard deviation `noise`; for equal numbers it is that of (11.4).
+    For tasks with `first` and `second` readings of standard deviation `noise`; for equal
+    numbers of readings it is that of (11.4).
     """
     raise NotImplementedError("your code here")
 
 
 def solution_11_6(noise: float, first: int, second: int) -> float:
-    """The |Delta| up to which the fused point is an optimum of (11.1), for `first` and `second` readings.
+    """The |Delta| up to which the fused point is an optimum of (11.1).
 
-    Each reading has the standard deviation `noise`; for equal numbers it is that of (11.4).
+    For tasks with `first` and `second` readings of standard deviation `noise`; for equal
+    numbers of readings it is that of (11.4).
     """
     one, two = noise**2 / first, noise**2 / second
     price = math.sqrt(2 / one + 2 / two)  # of a small distance d, for each unit of it
