@@ -85,6 +85,11 @@ def aleatoric_6_3(probs: Tensor) -> Tensor:
     return torch.special.entr(probs).sum(-1).mean(0)
 
 
+def rows_6_3(probs: Tensor) -> Tensor:
+    total = torch.special.entr(probs.mean(1)).sum(-1)
+    return total - torch.special.entr(probs).sum(-1).mean(1)
+
+
 def variance_6_3(probs: Tensor) -> Tensor:
     return probs.var(0, correction=0).sum(-1)
 
@@ -261,6 +266,12 @@ EXERCISES = [
                 "aleatoric",
                 "that is the average entropy, the aleatoric part of (6.4).",
                 aleatoric_6_3,
+            ),
+            Mistake(
+                "rows",
+                "you averaged over the rows, dimension 1: one number a draw. In (6.4) a row's label is "
+                "asked about, and the average is over the draws.",
+                rows_6_3,
             ),
             Mistake(
                 "variance",

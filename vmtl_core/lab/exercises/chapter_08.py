@@ -268,6 +268,22 @@ EXERCISES = [
                 lambda x, prior_sd, noise_sd: 1 / (1 / prior_sd**2 + (x**2).sum(0) / noise_sd**2),
             ),
             Mistake(
+                "mean for sum",
+                "you averaged the squares of an input over the pupils. Each pupil adds to the precision "
+                "(8.4): it is their sum.",
+                lambda x, prior_sd, noise_sd: (
+                    1 / (1 / prior_sd**2 + (x**2).mean(0) / noise_sd**2).sqrt()
+                ),
+            ),
+            Mistake(
+                "square of the sum",
+                "you squared the sum of an input over the pupils; the diagonal of X'X in (8.4) is the "
+                "sum of its squares.",
+                lambda x, prior_sd, noise_sd: (
+                    1 / (1 / prior_sd**2 + x.sum(0) ** 2 / noise_sd**2).sqrt()
+                ),
+            ),
+            Mistake(
                 "prior forgotten",
                 "the prior's precision 1 / v_0 belongs to the posterior precision too (8.4).",
                 lambda x, prior_sd, noise_sd: noise_sd / (x**2).sum(0).sqrt(),

@@ -166,6 +166,17 @@ EXERCISES = [
                 one_row_10_1,
             ),
             Mistake(
+                "log for weight",
+                "the first term of (10.2) has the weight beta, and you took its logarithm.",
+                lambda kl, log_beta: len(kl) * log_beta - (log_beta - kl).softmax(-1).sum(0),
+            ),
+            Mistake(
+                "wrong softmax",
+                "your responsibilities sum to one over the rows; (4.5) shares every row among the "
+                "sources, so the softmax is over these, dimension 1.",
+                lambda kl, log_beta: len(kl) * log_beta.exp() - (log_beta - kl).softmax(0).sum(0),
+            ),
+            Mistake(
                 "beta forgotten",
                 "the responsibility (4.5) holds the prior weight: softmax of log beta - KL.",
                 no_beta_10_1,
