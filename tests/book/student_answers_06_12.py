@@ -127,7 +127,25 @@ def together_by_one_spread(
     return together.log_prob(means) - apart.log_prob(means).sum() - math.log(4 * a + 1)
 
 
+def pull_without_n(kl: Tensor, log_beta: Tensor) -> Tensor:
+    return log_beta.exp() - (log_beta - kl).softmax(-1).sum(0)
+
+
+def parts_without_total(means: Tensor, variances: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The difference of the parts in the place of their sum."""
+    _, aleatoric, epistemic = right("6.2")(means, variances)
+    return aleatoric - epistemic, aleatoric, epistemic
+
+
+def ratio_turned(loc: Tensor, covariance: Tensor) -> Tensor:
+    """exp(u) for exp(-u)."""
+    return -(loc[1] - covariance[0, 1]) * torch.exp(loc[0] + covariance[0, 0] / 2)
+
+
 LATER: list[tuple[str, Any, str | None]] = [
+    ("6.2", parts_without_total, "partly right"),
+    ("9.3", ratio_turned, "loc[0] negated"),
+    ("10.1", pull_without_n, "N times beta: N times too small"),
     ("6.6", population_errors, "N for N - 1"),
     ("6.6", errors_by_rows_of_a_task, "root"),
     ("6.6", binomial, None),

@@ -304,6 +304,17 @@ def test_11_6_fused_below_and_apart_above(case: int) -> None:
         assert (abs(found.x[0] - found.x[1]) < 1e-4 * delta) == fused
 
 
+def test_11_6_very_unequal_tasks_have_a_second_optimum() -> None:
+    """As its solution says: apart, below the distance, and better than the fused point."""
+    one, two = 1.0, 0.01
+    delta = 0.98 * find("11.6").solution(1.0, 1, 100)
+    start = [0.3 * delta, 0.0, math.log(one), math.log(two)]
+    options = {"maxiter": 40_000, "maxfev": 40_000}
+    found = minimize(minus_elbos, start, (delta, one, two), "Nelder-Mead", options=options)
+    assert abs(found.x[0] - found.x[1]) > 0.1 * delta
+    assert found.fun < delta**2 / (2 * (one + two))
+
+
 def test_11_6_is_the_law_for_equal_tasks_and_more_for_unequal_ones() -> None:
     """In standard errors of Delta: sqrt(2) (s_1 / s_2 + s_2 / s_1), as its solution says."""
     solution = find("11.6").solution

@@ -5,6 +5,7 @@ forgotten: the answer is then the solution of arguments that are changed in that
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -15,6 +16,8 @@ from torch.distributions import Normal
 from vmtl_core.lab.exercises.relations import Kind
 
 Arguments = tuple[Any, ...]
+FEW = 3
+"""The most entries of which each has its own sign tried."""
 
 
 class Change(NamedTuple):
@@ -125,6 +128,12 @@ def changes(names: list[str], case: Arguments) -> Iterator[Change]:
         if isinstance(value, Normal):
             moved = f"the mean of `{names[i]}` with its sign changed"
             yield _made(f"{names[i]} negated", moved, i, lambda q: Normal(-q.loc, q.scale))
+        if isinstance(value, Tensor) and value.is_floating_point() and value.ndim:
+            for place in range(value.shape[-1] if value.shape[-1] <= FEW else 0):
+                part = "entry" if value.ndim == 1 else "column"
+                said = f"`{names[i]}` with the sign of {part} {place} changed"
+                turned = partial(_turned, place=place)
+                yield _made(f"{names[i]}[{place}] negated", said, i, turned)
     for i, j in combinations(range(len(case)), 2):
         if _alike(case[i], case[j]):
             said = f"`{names[i]}` and `{names[j]}` exchanged"
@@ -145,6 +154,13 @@ def _sizes(names: list[str], case: Arguments) -> Iterator[Change]:
                     Kind("unscaled batch", _told(said)),
                     lambda a, i=i, j=j: (*a[:i], len(a[j]), *a[i + 1 :]),  # type: ignore[misc]
                 )
+
+
+def _turned(value: Tensor, place: int) -> Tensor:
+    """With the sign of one entry of the last dimension changed."""
+    signs = torch.ones(value.shape[-1]).to(value)
+    signs[place] = -1
+    return value * signs
 
 
 def jittered(value: Any) -> Any:

@@ -70,6 +70,13 @@ def cases_6_3() -> list[tuple[Tensor]]:
     return [(torch.randn(4, 3, 2).softmax(-1),), ((2 * torch.randn(6, 2, 3)).softmax(-1),)]
 
 
+def terms_6_3(probs: Tensor) -> dict[str, Tensor]:
+    return {
+        "the entropy of the mean": total_6_3(probs),
+        "the mean of the entropies": -aleatoric_6_3(probs),
+    }
+
+
 def total_6_3(probs: Tensor) -> Tensor:
     return torch.special.entr(probs.mean(0)).sum(-1)
 
@@ -78,22 +85,29 @@ def aleatoric_6_3(probs: Tensor) -> Tensor:
     return torch.special.entr(probs).sum(-1).mean(0)
 
 
+def rows_6_3(probs: Tensor) -> Tensor:
+    total = torch.special.entr(probs.mean(1)).sum(-1)
+    return total - torch.special.entr(probs).sum(-1).mean(1)
+
+
 def variance_6_3(probs: Tensor) -> Tensor:
     return probs.var(0, correction=0).sum(-1)
 
 
 def stub_6_6(inside: Tensor) -> Tensor:
-    """Two standard errors of the coverage, (2,), from inside (T, n): 1 where an interval holds its target.
+    """Two standard errors of the coverage, stacked, (2,).
 
-    The first as if all rows were independent, the second as if tasks were, and rows of a task not.
+    From `inside` (T, n), 1 where an interval holds its target and 0 elsewhere. The first
+    as if all rows were independent, the second as if the tasks were, and their rows not.
     """
     raise NotImplementedError("your code here")
 
 
 def solution_6_6(inside: Tensor) -> Tensor:
-    """Two standard errors of the coverage, (2,), from inside (T, n): 1 where an interval holds its target.
+    """Two standard errors of the coverage, stacked, (2,).
 
-    The first as if all rows were independent, the second as if tasks were, and rows of a task not.
+    From `inside` (T, n), 1 where an interval holds its target and 0 elsewhere. The first
+    as if all rows were independent, the second as if the tasks were, and their rows not.
     """
     by_rows = inside.std() / inside.numel() ** 0.5
     by_tasks = inside.mean(1).std() / len(inside) ** 0.5
@@ -127,12 +141,12 @@ def columns_6_6(inside: Tensor) -> Tensor:
 
 
 def stub_6_7(loc: Tensor, sd: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean, aleatoric and epistemic variance (6.3) of counts whose log rates are N(loc, sd^2), all (N,)."""
+    """Mean, aleatoric and epistemic variance (6.3) of counts; log rates N(loc, sd^2)."""
     raise NotImplementedError("your code here")
 
 
 def solution_6_7(loc: Tensor, sd: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean, aleatoric and epistemic variance (6.3) of counts whose log rates are N(loc, sd^2), all (N,)."""
+    """Mean, aleatoric and epistemic variance (6.3) of counts; log rates N(loc, sd^2)."""
     rate = (loc + sd**2 / 2).exp()
     return rate, rate, rate**2 * torch.expm1(sd**2)
 
@@ -239,6 +253,7 @@ EXERCISES = [
         stub=stub_6_3,
         solution=solution_6_3,
         cases=cases_6_3,
+        terms=terms_6_3,
         hint="The entropy of the mean minus the mean of the entropies. torch.special.entr(p) is "
         "-p log p, and 0 at p = 0.",
         mistakes=[
@@ -251,6 +266,12 @@ EXERCISES = [
                 "aleatoric",
                 "that is the average entropy, the aleatoric part of (6.4).",
                 aleatoric_6_3,
+            ),
+            Mistake(
+                "rows",
+                "you averaged over the rows, dimension 1: one number a draw. In (6.4) a row's label is "
+                "asked about, and the average is over the draws.",
+                rows_6_3,
             ),
             Mistake(
                 "variance",

@@ -71,21 +71,21 @@ def cases_7_3() -> list[tuple[Tensor, Tensor]]:
 
 
 def stub_7_5(kl: Tensor) -> Tensor:
-    """What it gains to move weight from source k, which has all, to source j: [k, j] of (K, K).
+    """What it gains to move weight from source k, which has all, to j: [k, j] of (K, K).
 
-    To first order, by the bound (4.4) and without hyperprior, summed over the R tasks that share the
-    row of weights; `kl` has their KLs to the K sources, (R, K).
+    To first order, by the bound (4.4) and without hyperprior, summed over the R tasks that
+    share the row of weights; `kl` has their KLs to the K sources, (R, K).
     """
     raise NotImplementedError("your code here")
 
 
 def solution_7_5(kl: Tensor) -> Tensor:
-    """What it gains to move weight from source k, which has all, to source j: [k, j] of (K, K).
+    """What it gains to move weight from source k, which has all, to j: [k, j] of (K, K).
 
-    To first order, by the bound (4.4) and without hyperprior, summed over the R tasks that share the
-    row of weights; `kl` has their KLs to the K sources, (R, K).
+    To first order, by the bound (4.4) and without hyperprior, summed over the R tasks that
+    share the row of weights; `kl` has their KLs to the K sources, (R, K).
     """
-    ratio = (kl[:, :, None] - kl[:, None, :]).exp()  # of exp(-KL_j) to exp(-KL_k), (R, K, K)
+    ratio = (kl[:, :, None] - kl[:, None, :]).exp()  # (R, K, K)
     return (ratio - 1).sum(0)
 
 

@@ -37,19 +37,19 @@ def cases_8_3() -> list[tuple[Tensor, Tensor, float]]:
 
 
 def stub_8_5(first: Tensor, second: Tensor) -> Tensor:
-    """Standard error of the mean difference, paired; and how many splits do as well without pairs.
+    """Standard error of the mean difference, and how many splits do it without pairs.
 
-    Stacked, (2,), from the scores of two methods on the same S splits, (S,) each. Without pairs each
-    method is scored on splits of its own, as many for the one as for the other; no whole number needed.
+    Stacked, (2,), from the scores of two methods on the same S splits, (S,) each. Without
+    pairs each method has as many splits of its own; the number needn't be a whole one.
     """
     raise NotImplementedError("your code here")
 
 
 def solution_8_5(first: Tensor, second: Tensor) -> Tensor:
-    """Standard error of the mean difference, paired; and how many splits do as well without pairs.
+    """Standard error of the mean difference, and how many splits do it without pairs.
 
-    Stacked, (2,), from the scores of two methods on the same S splits, (S,) each. Without pairs each
-    method is scored on splits of its own, as many for the one as for the other; no whole number needed.
+    Stacked, (2,), from the scores of two methods on the same S splits, (S,) each. Without
+    pairs each method has as many splits of its own; the number needn't be a whole one.
     """
     square = (first - second).var() / len(first)
     needed = (first.var() + second.var()) / square
@@ -89,7 +89,7 @@ def deviations_8_5(first: Tensor, second: Tensor) -> Tensor:
 
 
 def stub_8_6(means: Tensor, squares: Tensor, rounds: int) -> Tensor:
-    """Mean and variance of the population after `rounds` rounds of EM from 0 and 1, stacked, (2,).
+    """Mean and variance of the population, stacked, (2,), after EM from 0 and 1.
 
     From the schools' sample means and their squared standard errors s^2 / n, both (T,).
     """
@@ -97,7 +97,7 @@ def stub_8_6(means: Tensor, squares: Tensor, rounds: int) -> Tensor:
 
 
 def solution_8_6(means: Tensor, squares: Tensor, rounds: int) -> Tensor:
-    """Mean and variance of the population after `rounds` rounds of EM from 0 and 1, stacked, (2,).
+    """Mean and variance of the population, stacked, (2,), after EM from 0 and 1.
 
     From the schools' sample means and their squared standard errors s^2 / n, both (T,).
     """
@@ -266,6 +266,22 @@ EXERCISES = [
                 "variance",
                 "that is the variance; the standard deviation was asked.",
                 lambda x, prior_sd, noise_sd: 1 / (1 / prior_sd**2 + (x**2).sum(0) / noise_sd**2),
+            ),
+            Mistake(
+                "mean for sum",
+                "you averaged the squares of an input over the pupils. Each pupil adds to the precision "
+                "(8.4): it is their sum.",
+                lambda x, prior_sd, noise_sd: (
+                    1 / (1 / prior_sd**2 + (x**2).mean(0) / noise_sd**2).sqrt()
+                ),
+            ),
+            Mistake(
+                "square of the sum",
+                "you squared the sum of an input over the pupils; the diagonal of X'X in (8.4) is the "
+                "sum of its squares.",
+                lambda x, prior_sd, noise_sd: (
+                    1 / (1 / prior_sd**2 + x.sum(0) ** 2 / noise_sd**2).sqrt()
+                ),
             ),
             Mistake(
                 "prior forgotten",

@@ -38,23 +38,21 @@ def cases_9_3() -> list[tuple[Tensor, Tensor]]:
 
 
 def stub_9_5(loc: Tensor, covariance: Tensor, asked: float) -> Tensor:
-    """Probability that an hour is worth more than `asked` guilders, where the price weight is below 0.
+    """Probability that an hour is worth more than `asked` guilders; price weight below 0.
 
-    The weights of a guilder and of a minute, in this order, are Gaussian with mean loc (2,) and
-    covariance (2, 2).
+    The weights of a guilder and of a minute, in this order, are Gaussian with mean loc (2,)
+    and covariance (2, 2).
     """
     raise NotImplementedError("your code here")
 
 
 def solution_9_5(loc: Tensor, covariance: Tensor, asked: float) -> Tensor:
-    """Probability that an hour is worth more than `asked` guilders, where the price weight is below 0.
+    """Probability that an hour is worth more than `asked` guilders; price weight below 0.
 
-    The weights of a guilder and of a minute, in this order, are Gaussian with mean loc (2,) and
-    covariance (2, 2).
+    The weights of a guilder and of a minute, in this order, are Gaussian with mean loc (2,)
+    and covariance (2, 2).
     """
-    contrast = torch.tensor(
-        [-asked, 60.0]
-    )  # what an hour less at that price adds to the disutility
+    contrast = torch.tensor([-asked, 60.0])  # below 0: an hour is worth more
     distance = contrast @ loc / (contrast @ covariance @ contrast).sqrt()
     return torch.special.ndtr(-distance)
 

@@ -23,6 +23,13 @@ def cases_10_1() -> list[tuple[Tensor, Tensor]]:
     return [(3 * torch.rand(n, 4), torch.randn(4).log_softmax(-1)) for n in (3, 20, 50)]
 
 
+def terms_10_1(kl: Tensor, log_beta: Tensor) -> dict[str, Tensor]:
+    return {
+        "N times beta": len(kl) * log_beta.exp(),
+        "the sum of the responsibilities": -(log_beta - kl).softmax(-1).sum(0),
+    }
+
+
 def one_row_10_1(kl: Tensor, log_beta: Tensor) -> Tensor:
     return log_beta.exp() - (log_beta - kl).softmax(-1).mean(0)
 
@@ -32,17 +39,19 @@ def no_beta_10_1(kl: Tensor, log_beta: Tensor) -> Tensor:
 
 
 def stub_10_2(table: Tensor, share: Tensor) -> Tensor:
-    """Probability that an image taken for c is a c, (C,), if digits occur with the shares (C,).
+    """Probability that an image taken for c is a c, (C,).
 
-    Row c of the table (C, C) says for what the images of digit c are taken; it sums to 1.
+    Digits occur with the shares (C,). Row c of the table (C, C) says for what the images of
+    digit c are taken; it sums to 1.
     """
     raise NotImplementedError("your code here")
 
 
 def solution_10_2(table: Tensor, share: Tensor) -> Tensor:
-    """Probability that an image taken for c is a c, (C,), if digits occur with the shares (C,).
+    """Probability that an image taken for c is a c, (C,).
 
-    Row c of the table (C, C) says for what the images of digit c are taken; it sums to 1.
+    Digits occur with the shares (C,). Row c of the table (C, C) says for what the images of
+    digit c are taken; it sums to 1.
     """
     joint = share[:, None] * table
     return joint.diagonal() / joint.sum(0)
@@ -142,6 +151,7 @@ EXERCISES = [
         stub=stub_10_1,
         solution=solution_10_1,
         cases=cases_10_1,
+        terms=terms_10_1,
         hint="First the responsibility of every source for every row; then sum over the rows.",
         mistakes=[
             Mistake(
@@ -154,6 +164,17 @@ EXERCISES = [
                 "that is the gradient for the mean over rows. In (10.2) the rows are summed, and "
                 "so beta, unlike alpha, has as many observations as the task has rows.",
                 one_row_10_1,
+            ),
+            Mistake(
+                "log for weight",
+                "the first term of (10.2) has the weight beta, and you took its logarithm.",
+                lambda kl, log_beta: len(kl) * log_beta - (log_beta - kl).softmax(-1).sum(0),
+            ),
+            Mistake(
+                "wrong softmax",
+                "your responsibilities sum to one over the rows; (4.5) shares every row among the "
+                "sources, so the softmax is over these, dimension 1.",
+                lambda kl, log_beta: len(kl) * log_beta.exp() - (log_beta - kl).softmax(0).sum(0),
             ),
             Mistake(
                 "beta forgotten",

@@ -184,6 +184,14 @@ def whole_noise_11_5(
     return steps_11_5(mean, sd, centre, square**0.5, square, spread**2)
 
 
+def noise_of_one_step_11_5(
+    mean: Tensor, sd: Tensor, centre: float, spread: float, delta: float
+) -> Tensor:
+    rho = 1 / (1 + delta**2)
+    variance = (rho * sd) ** 2 + (1 - rho) * spread**2
+    return torch.stack([centre + rho * (mean - centre), variance.sqrt()])
+
+
 def not_shrunk_11_5(mean: Tensor, sd: Tensor, centre: float, spread: float, delta: float) -> Tensor:
     square = 1 / (1 + delta**2)
     return steps_11_5(mean, sd, centre, square**0.5, 1.0, (1 - square) * spread**2)
@@ -199,17 +207,19 @@ def variance_11_5(mean: Tensor, sd: Tensor, centre: float, spread: float, delta:
 
 
 def stub_11_6(noise: float, first: int, second: int) -> float:
-    """The |Delta| up to which the fused point is an optimum of (11.1), for `first` and `second` readings.
+    """The |Delta| up to which the fused point is an optimum of (11.1).
 
-    Each reading has the standard deviation `noise`; for equal numbers it is that of (11.4).
+    For tasks with `first` and `second` readings of standard deviation `noise`; for equal
+    numbers of readings it is that of (11.4).
     """
     raise NotImplementedError("your code here")
 
 
 def solution_11_6(noise: float, first: int, second: int) -> float:
-    """The |Delta| up to which the fused point is an optimum of (11.1), for `first` and `second` readings.
+    """The |Delta| up to which the fused point is an optimum of (11.1).
 
-    Each reading has the standard deviation `noise`; for equal numbers it is that of (11.4).
+    For tasks with `first` and `second` readings of standard deviation `noise`; for equal
+    numbers of readings it is that of (11.4).
     """
     one, two = noise**2 / first, noise**2 / second
     price = math.sqrt(2 / one + 2 / two)  # of a small distance d, for each unit of it
@@ -450,6 +460,12 @@ EXERCISES = [
                 "you added the population's whole variance in each step; (11.17) adds its share "
                 "1 - rho^2.",
                 whole_noise_11_5,
+            ),
+            Mistake(
+                "noise_of_one_step",
+                "the mean is right, but the noise is that of one step, (1 - rho^2) s_0^2 of (11.17): the "
+                "first step's comes along, shrunk, with the second.",
+                noise_of_one_step_11_5,
             ),
             Mistake(
                 "not_shrunk",

@@ -248,9 +248,10 @@ def stub_12_6(
     between: float,
     concentration: float,
 ) -> Tensor:
-    """Log odds that two tasks share a group, given both data sets, against all else that (12.4a) allows.
+    """Log odds that two tasks share a group, against all else that (12.4a) allows.
 
-    From their sample means and squared standard errors, both (2,), V_w, m_0, V_b and the pseudo-count a.
+    From their sample means and squared standard errors, both (2,), V_w, m_0, V_b and the
+    pseudo-count a.
     """
     raise NotImplementedError("your code here")
 
@@ -263,11 +264,12 @@ def solution_12_6(
     between: float,
     concentration: float,
 ) -> Tensor:
-    """Log odds that two tasks share a group, given both data sets, against all else that (12.4a) allows.
+    """Log odds that two tasks share a group, against all else that (12.4a) allows.
 
-    From their sample means and squared standard errors, both (2,), V_w, m_0, V_b and the pseudo-count a.
+    From their sample means and squared standard errors, both (2,), V_w, m_0, V_b and the
+    pseudo-count a.
     """
-    message = squares + within  # the variances of the sample means about a common centre
+    message = squares + within  # variances about a common centre
     together = MultivariateNormal(means.new_full((2,), centre), torch.diag(message) + between)
     apart = Normal(centre, (message + between).sqrt())
     prior = -math.log(4 * concentration + 1)  # 1 / (2 (2a + 1)) to the rest

@@ -20,7 +20,14 @@ from typing import Any
 
 from vmtl_core._checks import require
 from vmtl_core.lab.exercises.compare import as_number, describe, difference, direction
-from vmtl_core.lab.exercises.kinds import NOT_FINITE, Question, kind_of, kind_of_value, of_mistakes
+from vmtl_core.lab.exercises.kinds import (
+    NOT_FINITE,
+    PARTLY,
+    Question,
+    kind_of,
+    kind_of_value,
+    of_mistakes,
+)
 from vmtl_core.lab.exercises.relations import Kind
 from vmtl_core.lab.exercises.runs import Cases, inputs, is_unsolved, run
 
@@ -163,7 +170,7 @@ def judge(exercise: Exercise, answer: Any) -> Result:
         if _first_difference(exercise, found, mistake.answer) is None:
             return Result(number, False, f"not right: {mistake.message}", mistake.name)
     kind = _kind(exercise, answer, found)
-    if kind is None or kind == NOT_FINITE:
+    if kind is None or kind.name in (NOT_FINITE.name, PARTLY):
         told = "" if kind is None else f"{kind.message}\n"
         said, name = told + _explain(exercise, found, wrong), kind and kind.name
     else:
@@ -184,7 +191,7 @@ def _kind(exercise: Exercise, answer: Any, found: list[Any]) -> Kind | None:
             terms=exercise.terms,
         )
         kind = kind_of(question)
-        if kind is not None and kind.name != "unused":
+        if kind is not None and kind.name not in ("unused", PARTLY):
             return kind
         return (
             of_mistakes(question, [(m.name, m.message, m.answer) for m in exercise.mistakes])

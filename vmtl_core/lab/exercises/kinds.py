@@ -42,7 +42,7 @@ from vmtl_core.lab.exercises.relations import (
 from vmtl_core.lab.exercises.runs import Cases, inputs, run
 
 REPEATS, SECONDS = 24, 2.0
-"""Runs of an answer that draws, and how long they may take in all."""
+"""Runs of an answer that draws, and how long they may compute in all, whatever else the machine does."""
 NEAR = 0.03
 """Relative: an answer no farther off is near the right one."""
 DEVIATIONS = 5.0
@@ -59,6 +59,8 @@ NOT_FINITE = Kind(
 )
 
 
+PARTLY = "partly right"
+"""The name of a kind that says which entries are right, and nothing of the others."""
 FACTORS = [
     ("has the wrong sign", -1.0),
     ("is left out", 0.0),
@@ -128,10 +130,10 @@ def _multiple(found: Tensor, wanted: Tensor, tolerance: float) -> Kind | None:
 
 def kind_of(question: Question) -> Kind | None:
     """The kind of mistake of an answer that is a function; None if none is known."""
-    started = time.monotonic()
+    started = time.thread_time()
     with _quiet():
         wanted = run(question.solution, question.cases)
-        slow = time.monotonic() - started > SLOW
+        slow = time.thread_time() - started > SLOW
         kind = _of_results(question, wanted)
         if kind is not None or not _finite(wanted):
             return kind
@@ -141,6 +143,7 @@ def kind_of(question: Question) -> Kind | None:
             _of_arguments(question, wanted)
             or (None if slow else _of_draws(question))
             or (None if slow else _of_use(question))
+            or _of_parts(question, wanted)
         )
 
 
@@ -384,7 +387,7 @@ def _all_agree(found: list[Any], values: list[Any], tolerance: float) -> bool:
 def _repeated(function: Callable[..., Any], cases: Cases) -> list[Tensor] | None:
     """Values of several runs from several seeds, one tensor (runs, numbers) of all cases at once."""
     runs: list[Tensor] = []
-    started = time.monotonic()
+    started = time.thread_time()
     for repeat in range(REPEATS):
         parts = [leaves(value) for value in run(function, cases, seed=1000 * (repeat + 1))]
         if any(part is None for part in parts):
@@ -392,7 +395,7 @@ def _repeated(function: Callable[..., Any], cases: Cases) -> list[Tensor] | None
         runs.append(torch.cat([t.flatten() for part in parts for t in part or []]))
         if repeat == 1 and torch.equal(runs[0], runs[1]):
             return runs
-        if time.monotonic() - started > SECONDS:
+        if time.thread_time() - started > SECONDS:
             break
     return runs if len(runs) >= 4 else None
 
@@ -449,6 +452,28 @@ def _of_use(question: Question) -> Kind | None:
     return Kind(
         "unused", f"it doesn't change with {' nor with '.join(unused)}; the right one does."
     )
+
+
+def _of_parts(question: Question, wanted: list[Any]) -> Kind | None:
+    """Which entries of a tuple, or of a stack of a few, are right; None if none is, or it is neither."""
+    left, right = ([leaves(value) for value in values] for values in (question.found, wanted))
+    if None in left or None in right:
+        return None
+    pairs = [(a or [], b or []) for a, b in zip(left, right, strict=True)]
+    if all(len(a) == len(b) == 1 for a, b in pairs):
+        pairs = [(list(a[0]), list(b[0])) for a, b in pairs if a[0].ndim and b[0].ndim]
+    widths = {len(some) for pair in pairs for some in pair}
+    if len(pairs) < len(wanted) or len(widths) != 1 or not 1 < max(widths) <= STACKED:
+        return None
+    good = [
+        i
+        for i in range(max(widths))
+        if agree([a[i] for a, _ in pairs], [b[i] for _, b in pairs], question.tolerance)
+    ]
+    if not good:
+        return None
+    said = " and ".join(f"entry {i}" for i in good)
+    return Kind(PARTLY, f"{said} {'is' if len(good) == 1 else 'are'} right, and no other.")
 
 
 def _finite(values: list[Any]) -> bool:
