@@ -422,28 +422,29 @@ def elbo_adds_the_kl(self: ELBOTerms) -> Tensor:
     return (self.log_likelihood + self.kl_weights + self.kl_latents + own).mean() + self.hyperprior
 
 
-def scale_forgotten(self: MultiTaskELBO, rows: Tensor, task: Tensor) -> Tensor:
+def scale_forgotten(self: MultiTaskELBO, rows: Tensor, task: Tensor, scale: Tensor) -> Tensor:
     return rows.new_zeros(self.tasks).index_add(0, task, rows)
 
 
-def scale_of_the_whole_table(self: MultiTaskELBO, rows: Tensor, task: Tensor) -> Tensor:
+def scale_of_the_whole_table(
+    self: MultiTaskELBO, rows: Tensor, task: Tensor, scale: Tensor
+) -> Tensor:
     """N / B for all tasks in the place of N_t / B_t."""
     sums = rows.new_zeros(self.tasks).index_add(0, task, rows)
     return sums * (self.task_sizes.sum() / len(task)).to(rows.dtype)
 
 
-def mean_over_rows(self: MultiTaskELBO, rows: Tensor, task: Tensor) -> Tensor:
-    return _per_task(self, rows, task) / self.task_sizes
+def mean_over_rows(self: MultiTaskELBO, rows: Tensor, task: Tensor, scale: Tensor) -> Tensor:
+    return _per_task(self, rows, task, scale) / self.task_sizes
 
 
-def scale_squared(self: MultiTaskELBO, rows: Tensor, task: Tensor) -> Tensor:
-    counts = torch.bincount(task, minlength=self.tasks).clamp_min(1)
-    return _per_task(self, rows, task) * (self.task_sizes / counts)
+def scale_squared(self: MultiTaskELBO, rows: Tensor, task: Tensor, scale: Tensor) -> Tensor:
+    return _per_task(self, rows, task, scale) * scale
 
 
-def rows_in_task_order(self: MultiTaskELBO, rows: Tensor, task: Tensor) -> Tensor:
+def rows_in_task_order(self: MultiTaskELBO, rows: Tensor, task: Tensor, scale: Tensor) -> Tensor:
     """Takes the table to be sorted by task."""
-    return _per_task(self, rows, task.sort().values)
+    return _per_task(self, rows, task.sort().values, scale)
 
 
 def pairs_of_samples(likelihood, z, w, y, task, validate=True) -> Tensor:
@@ -476,16 +477,20 @@ def everything_detached(self: WeightsPrior, sources):
     return _components(self, detach(sources))
 
 
-def own_elbo_in_reverse(self: MultiTaskELBO, own, task, like) -> Tensor:
+def own_elbo_in_reverse(self: MultiTaskELBO, own, task, scale, like) -> Tensor:
     if own is None:
         return like.new_zeros(self.tasks)
     anchor = self.prior.anchor(own.q_weights.event_shape)
     kl = divergences.pairwise_kl(anchor, own.q_weights).squeeze(0)
-    return self._per_task(own.log_likelihood, task) - kl
+    return self._per_task(own.log_likelihood, task, scale) - kl
 
 
-def own_elbo_without_kl(self: MultiTaskELBO, own, task, like) -> Tensor:
-    return like.new_zeros(self.tasks) if own is None else self._per_task(own.log_likelihood, task)
+def own_elbo_without_kl(self: MultiTaskELBO, own, task, scale, like) -> Tensor:
+    return (
+        like.new_zeros(self.tasks)
+        if own is None
+        else self._per_task(own.log_likelihood, task, scale)
+    )
 
 
 def same_row_of_another_task(self: GaussianEncoder, x: Tensor):
