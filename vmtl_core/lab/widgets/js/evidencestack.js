@@ -1,7 +1,7 @@
 // Two stacks on one ELBO: fit = ELBO + KL, and log p(y) = ELBO + gap.
 import { format, hatching, leftAxis, linearScale, linearTicks, panel, say, svg, text } from "./axes.js";
 
-const TALL = 390, TOP = 10, BELOW = 16, ABOVE = 8, STEP = 10;
+const TOP = 10, BELOW = 16, ABOVE = 8, STEP = 10;
 const minus = (t) => String(t).replace("-", "−");
 
 /** Nats from the floor to the ceiling, about the evidence at noise 1 and scale 1; by tens where it leaves. */
@@ -17,7 +17,7 @@ export function stackPanel() {
   const [defs, hatched] = hatching();
   function draw({ terms: { fit, kl, gap, evidence }, usual }) {
     say(view.caption, `log p(y) = fit − KL + gap:  ${format(evidence)} = ${format(fit)} − ${format(kl)} + ${format(gap)}`);
-    const [width, height] = view.resize(TALL), bottom = height - 42, left = 38;
+    const [width, height] = view.resize((w) => Math.min(w + 20, 400)), bottom = height - 42, left = 38;
     const domain = reachOf(evidence, usual), y = linearScale(domain, [bottom, TOP]);
     const at = (v) => Math.min(bottom, Math.max(TOP, y(v))), bound = fit - kl;
     const room = (width - left) / 2, wide = Math.min(96, room - 84);
