@@ -100,7 +100,7 @@ def chosen(preset: Values) -> Callable[[Values], Values]:
 
 
 MIXTURE = Explorer(
-    name="mixture",
+    name="receiver",
     make=make,
     kept=KEPT,
     compare=compare,

@@ -72,7 +72,7 @@ def test_the_numbers_printed_are_those_of_torch(view: Locator) -> None:
 def test_blocks_are_as_tall_as_their_terms(view: Locator) -> None:
     terms = read(view)["terms"]
     kl, gap = (
-        float(view.locator(f"rect.vmtl-{name}").get_attribute("height") or "nan")
+        float(view.locator(f"rect.vmtl-block-{name}").get_attribute("height") or "nan")
         for name in ("kl", "gap")
     )
     assert kl / gap == pytest.approx(terms["kl"] / terms["gap"], rel=1e-3)

@@ -35,7 +35,7 @@ from vmtl_core.lab.widgets import TemperatureExplorer, TrainingReplay, record_re
 
 NAMES = (
     "evidence",
-    "mixture",
+    "receiver",
     "latent",
     "temperature",
     "kl",
@@ -56,14 +56,14 @@ from vmtl_core.lab.widgets import (
 few, _ = linked_tasks(seed=2).split(10, seed=2)
 temperature, kl, predictive = TemperatureExplorer(), KLExplorer(), PredictiveExplorer()
 echo, groups, evidence = EchoChamberExplorer(), GroupsExplorer(), EvidenceExplorer()
-mixture, latent, lines = MixtureExplorer(), LatentExplorer(), LinesLaboratory()
+receiver, latent, lines = MixtureExplorer(), LatentExplorer(), LinesLaboratory()
 replay = TrainingReplay(**json.loads(Path("recording.json").read_text()))
 asked = 0""",
     *NAMES,
     """asked += 1
 if replay.position == 1 and len(replay.runs) == 2:
     retrain(replay, few)
-print(json.dumps({"asked": asked, "scale": evidence.scale, "base": mixture.base, "preference": latent.preference, "tau": temperature.tau, "weights": kl.weights,
+print(json.dumps({"asked": asked, "scale": evidence.scale, "base": receiver.base, "preference": latent.preference, "tau": temperature.tau, "weights": kl.weights,
     "width": predictive.width, "difference": echo.difference, "noise": groups.noise, "delta": lines.delta, "position": replay.position,
     "run": replay.run, "runs": [run["schedule"] for run in replay.runs]}))""",
 ]
@@ -184,7 +184,7 @@ def ask_until(page: Page, asked: int, seen: Callable[[dict[str, Any]], bool]) ->
 # Of each widget: the control that is moved, the trait that changes, what it becomes.
 MOVES: dict[str, tuple[Act, str, Any]] = {
     "evidence": (slide("scale", 0), "scale", 0.1),
-    "mixture": (slide("base", 30), "base", 0.6),
+    "receiver": (slide("base", 30), "base", 0.6),
     "latent": (slide("preference", 40), "preference", 1.0),
     "temperature": (slide("tau", 17), "tau", 0.05 * 400 ** (17 / 260)),
     "kl": (slide("weight-0", 80), "weights", [0.8, 0.2, 0.0]),

@@ -29,7 +29,7 @@ export function stackPanel() {
       const leaves = (y0, turn) => svg("path", { class: "vmtl-leaves", d: `M${centre - 7},${y0}l7,${9 * turn}l7,${-9 * turn}` });
       return [
         svg("rect", { ...block, y: base, height: bottom - base, class: "vmtl-elbo" }),
-        svg("rect", { ...block, y: top, height: size, class: `vmtl-${kind}` }),
+        svg("rect", { ...block, y: top, height: size, class: `vmtl-block-${kind}` }),
         k ? svg("rect", { ...block, y: top, height: size, fill: hatched }) : null,
         y(height) < TOP - 0.5 ? leaves(TOP + 11, -1) : null, y(bound) > bottom + 0.5 ? leaves(bottom - 11, 1) : null,
         said(from + wide + 6, beside, `${name} ${format(value)}`, { "data-part": kind }),

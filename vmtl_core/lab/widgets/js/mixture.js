@@ -86,6 +86,6 @@ function build({ root, get, set, announce }) {
 
 export default {
   render({ model, el }) {
-    return mount({ model, el, name: "mixture", traits: [...KEPT, ...DATA, "presets"], build });
+    return mount({ model, el, name: "receiver", traits: [...KEPT, ...DATA, "presets"], build });
   },
 };
