@@ -41,6 +41,9 @@ def compare(values: Values, widget: EvidenceExplorer | None = None) -> EvidenceE
     for name, law in (("posterior", line.posterior), ("prior", line.prior)):
         close(values[name]["mean"], law.mean)
         close(values[name]["covariance"], law.covariance_matrix.flatten()[[0, 1, 3]])
+    places = torch.tensor([-3.0, 0.0, 2.0], dtype=torch.float64)
+    laws = (q, line.posterior, line.prior)
+    close(values["bands"], torch.stack([line.sd_of_lines(law, places) for law in laws]))
     close(values["sigma"], line.m_step_noise(q))
     close(values["tau"], line.m_step_scale(q))
     bound = terms.fit - terms.kl

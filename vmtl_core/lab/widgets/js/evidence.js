@@ -1,7 +1,7 @@
 // Evidence, bound and gap of a line; q is dragged over the exact posterior. Python: evidence.py.
 import { format, html, say, svg } from "./axes.js";
 import { button, slider } from "./controls.js";
-import { correlation, eStep, lawOf, lawsOf, mStepNoise, mStepScale, NOISE, SCALE, termsOf } from "./evidencemath.js";
+import { correlation, eStep, lawOf, lawsOf, mStepNoise, mStepScale, NOISE, SCALE, sdOfLine, termsOf } from "./evidencemath.js";
 import { linesPanel } from "./evidencelines.js";
 import { planePanel } from "./evidenceplane.js";
 import { stackPanel } from "./evidencestack.js";
@@ -105,7 +105,7 @@ function sentence(now) {
 /** What a test compares with torch. */
 const exposed = ({ terms, laws, best, smallest, sigma, tau, gains, moved, ...now }) => ({
   ...Object.fromEntries([...KEPT, ...DATA].map((trait) => [trait, now[trait]])), terms, best, smallest, sigma, tau, gains, moved,
-  posterior: laws.posterior, prior: laws.prior,
+  posterior: laws.posterior, prior: laws.prior, bands: [now.q, laws.posterior, laws.prior].map((law) => [-3, 0, 2].map((x) => sdOfLine(law, x, now.shift))),
 });
 
 function build({ root, get, set, announce }) {
