@@ -2,6 +2,8 @@
 
 - The theme's icon script (1.5 MB) holds up the first paint of every page, to draw what its icon fonts
   draw too: it goes.
+- Cards, grids and tabs (sphinx-design) bring a style sheet and a script to every page: they go, unless
+  some page has such a thing.
 - What widgets store stands at the top of a page, before its text: it goes to the end, without the
   widgets that the page does not show.
 - Of the icon fonts and their style rules (0.4 MB) stays what some page, script or style sheet uses.
@@ -23,6 +25,10 @@ from PIL import Image, ImageChops, ImageStat
 from sphinx.application import Sphinx
 
 ICON_SCRIPT = re.compile(r'<script src="[^"]*scripts/fontawesome\.js[^"]*"></script>\s*')
+DESIGN = re.compile(
+    r"<link [^>]*sphinx-design[^>]*>\s*|<script [^>]*design-tabs\.js[^>]*></script>\s*"
+)
+DESIGNED = re.compile(r'class="[^"]*\bsd-')
 ICON_RULE = re.compile(r'((?:\.fa-[\w-]+:{1,2}before,?)+)\{content:"\\[0-9a-f]+"\}')
 ICON_CODE = re.compile(r"\\([ef][0-9a-f]{3})\b")
 ICON_FONT = re.compile(
@@ -46,6 +52,18 @@ def without_icon_script(site: Path) -> None:
             page.write_text(lighter, encoding="utf-8")
     for script in site.glob("_static/scripts/fontawesome.js*"):
         script.unlink()
+
+
+def without_design(site: Path) -> None:
+    """Take what cards, grids and tabs need off every page, where no page has one."""
+    pages = {page: page.read_text(encoding="utf-8") for page in site.rglob("*.html")}
+    if any(DESIGNED.search(text) for text in pages.values()):
+        return
+    for page, text in pages.items():
+        if (lighter := DESIGN.sub("", text)) != text:
+            page.write_text(lighter, encoding="utf-8")
+    for found in (*site.glob("_static/sphinx-design*"), *site.glob("_static/design-tabs.js")):
+        found.unlink()
 
 
 def widgets_last(site: Path) -> None:
@@ -143,6 +161,7 @@ def make_light(app: Sphinx, exception: Exception | None) -> None:
     if exception is None and app.builder.format == "html":
         site = Path(app.outdir)
         without_icon_script(site)
+        without_design(site)
         widgets_last(site)
         used_icons_only(site)
         fewer_colours(site)
