@@ -2,10 +2,13 @@
 
 - The theme's icon script (1.5 MB) holds up the first paint of every page, to draw what its icon fonts
   draw too: it goes.
+- Cards, grids and tabs (sphinx-design) bring a style sheet and a script to every page: they go, unless
+  some page has such a thing.
 - What widgets store stands at the top of a page, before its text: it goes to the end, without the
   widgets that the page does not show.
 - Of the icon fonts and their style rules (0.4 MB) stays what some page, script or style sheet uses.
-- Pictures keep 256 colours, which plots do not exceed by much: a third of their size.
+- Pictures keep 64 colours where nobody would see the difference, 128 or 256 elsewhere: a quarter of
+  their size or less.
 
 tests/browser/test_page_weight.py weighs the pages.
 """
@@ -18,10 +21,14 @@ from typing import Any
 
 from fontTools.subset import Options, Subsetter
 from fontTools.ttLib import TTFont
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 from sphinx.application import Sphinx
 
 ICON_SCRIPT = re.compile(r'<script src="[^"]*scripts/fontawesome\.js[^"]*"></script>\s*')
+DESIGN = re.compile(
+    r"<link [^>]*sphinx-design[^>]*>\s*|<script [^>]*design-tabs\.js[^>]*></script>\s*"
+)
+DESIGNED = re.compile(r'class="[^"]*\bsd-')
 ICON_RULE = re.compile(r'((?:\.fa-[\w-]+:{1,2}before,?)+)\{content:"\\[0-9a-f]+"\}')
 ICON_CODE = re.compile(r"\\([ef][0-9a-f]{3})\b")
 ICON_FONT = re.compile(
@@ -34,6 +41,8 @@ VIEW = re.compile(
     r'<script type="application/vnd\.jupyter\.widget-view\+json">(.*?)</script>', re.DOTALL
 )
 
+UNSEEN = 2.0
+
 
 def without_icon_script(site: Path) -> None:
     """Take the icon script off every page."""
@@ -45,6 +54,18 @@ def without_icon_script(site: Path) -> None:
         script.unlink()
 
 
+def without_design(site: Path) -> None:
+    """Take what cards, grids and tabs need off every page, where no page has one."""
+    pages = {page: page.read_text(encoding="utf-8") for page in site.rglob("*.html")}
+    if any(DESIGNED.search(text) for text in pages.values()):
+        return
+    for page, text in pages.items():
+        if (lighter := DESIGN.sub("", text)) != text:
+            page.write_text(lighter, encoding="utf-8")
+    for found in (*site.glob("_static/sphinx-design*"), *site.glob("_static/design-tabs.js")):
+        found.unlink()
+
+
 def widgets_last(site: Path) -> None:
     """Move what widgets store behind the text of the page, and keep only those that are shown."""
     for page in site.rglob("*.html"):
@@ -54,7 +75,10 @@ def widgets_last(site: Path) -> None:
         kept = json.loads(found[1])
         views = [json.loads(view)["model_id"] for view in VIEW.findall(text)]
         kept["state"] = shown(kept["state"], views)
-        moved = found[0].replace(found[1], json.dumps(kept).replace("</", "<\\/"))
+        moved = found[0].replace(
+            found[1],
+            json.dumps(kept, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/"),
+        )
         before, end, after = STATE.sub("", text).rpartition("</body>")
         page.write_text(before + moved + end + after, encoding="utf-8")
 
@@ -114,7 +138,7 @@ def fewer_colours(site: Path) -> None:
                 255,
             ):
                 continue
-            lighter = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+            lighter = palette(picture.convert("RGB"))
         trial = path.with_suffix(".trial.png")
         lighter.save(trial, optimize=True)
         if trial.stat().st_size < path.stat().st_size:
@@ -122,11 +146,22 @@ def fewer_colours(site: Path) -> None:
         trial.unlink(missing_ok=True)
 
 
+def palette(picture: Image.Image) -> Image.Image:
+    """The picture with the fewest colours that are near enough: `UNSEEN` levels of 255, root mean square."""
+    for colours in (64, 128):
+        lighter = picture.quantize(colours, dither=Image.Dither.NONE)
+        apart = ImageStat.Stat(ImageChops.difference(picture, lighter.convert("RGB")))
+        if max(apart.rms) < UNSEEN:
+            return lighter
+    return picture.quantize(256, dither=Image.Dither.NONE)
+
+
 def make_light(app: Sphinx, exception: Exception | None) -> None:
     """All of the above, on a site that was built."""
     if exception is None and app.builder.format == "html":
         site = Path(app.outdir)
         without_icon_script(site)
+        without_design(site)
         widgets_last(site)
         used_icons_only(site)
         fewer_colours(site)

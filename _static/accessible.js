@@ -10,7 +10,7 @@
   }
   /** A control is called by the words that it shows, then by its label: speech control needs that. */
   function nameControls() {
-    for (const node of document.querySelectorAll("button[aria-label], a[aria-label]")) {
+    for (const node of document.querySelectorAll("button[aria-label], a[aria-label], summary[aria-label]")) {
       const shown = node.innerText.replace(/\s+/g, " ").trim(), label = node.getAttribute("aria-label");
       if (shown && !label.toLowerCase().includes(shown.toLowerCase())) node.setAttribute("aria-label", `${shown} (${label})`);
     }

@@ -11,8 +11,7 @@ from ipywidgets.embed import embed_data
 
 from vmtl_core.lab.widgets import LinesLaboratory
 from vmtl_core.lab.widgets._base import _source
-from vmtl_core.lab.widgets._lines_presets import PRESETS
-from vmtl_core.lab.widgets.lines import CHOICES, MOST_ROWS, RANGES, REACH, SETTING, TASKS
+from vmtl_core.lab.widgets.lines import CHOICES, MOST_ROWS, PRESETS, RANGES, REACH, SETTING, TASKS
 
 NAN = float("nan")
 POINTS = r"`tasks` must be 3\.\.\.6 lists of 1\.\.\.30 points \[x, y\], x in -2\.5\.\.\.2\.5 and y in -3\.\.\.3; got "

@@ -12,8 +12,7 @@ from tests.browser.explorers import close as closer
 from tests.browser.lines_library import to_the_end
 from tests.browser.static_page import Values, read
 from vmtl_core.lab.widgets import LinesLaboratory
-from vmtl_core.lab.widgets._lines_presets import PRESETS
-from vmtl_core.lab.widgets.lines import CHOICES, REACH, SETTING
+from vmtl_core.lab.widgets.lines import CHOICES, PRESETS, REACH, SETTING
 
 KEPT = (*SETTING, "chosen", "preset")
 STEP = 0.05

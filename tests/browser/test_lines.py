@@ -22,7 +22,7 @@ from tests.browser.static_page import (
     write_page,
 )
 from vmtl_core.lab.widgets import LinesLaboratory
-from vmtl_core.lab.widgets._lines_presets import PRESETS
+from vmtl_core.lab.widgets.lines import PRESETS
 
 FRAMES = 33.0  # milliseconds for a redraw with its fit, six tasks of thirty points
 MOVES = 50

@@ -1,5 +1,6 @@
 """Every page of the built book: loads, asks for nothing outside, formulas drawn, pictures described."""
 
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,6 +11,7 @@ from playwright.sync_api import Page
 
 from tests.book.chapters import every_chapter, read
 from tests.browser.conftest import BUILT
+from tests.browser.static_page import STATE, VIEW
 
 PAGES = sorted(
     str(found.relative_to(BUILT))
@@ -113,6 +115,25 @@ def test_every_described_figure_is_there(chapter: Path, built_book: Path) -> Non
     cells = [cell.metadata.get("mystnb", {}).get("image", {}) for cell in read(chapter).cells]
     missing = [image["alt"] for image in cells if "alt" in image and image["alt"] not in shown]
     assert not missing, f"figures that are described but not shown: {missing}"
+
+
+def test_no_box_needs_python(built_book: Path) -> None:
+    """Every widget that a page shows carries the JavaScript that runs it."""
+    views = 0
+    for path in built_book.rglob("*.html"):
+        text = path.read_text("utf-8")
+        shown = [json.loads(found)["model_id"] for found in scripts(text, VIEW)]
+        states = [json.loads(found)["state"] for found in scripts(text, STATE)]
+        models = {name: model for state in states for name, model in state.items()}
+        for name in shown:
+            assert models[name]["state"].get("_esm"), f"{path.name}: {models[name]['model_name']}"
+        views += len(shown)
+    assert views > 8
+
+
+def scripts(text: str, kind: str) -> list[str]:
+    """The contents of the page's script elements of a kind."""
+    return re.findall(rf'<script type="{re.escape(kind)}">(.*?)</script>', text, re.S)
 
 
 def test_the_address_of_the_site_opens_the_book(page: Page, base_url: str) -> None:

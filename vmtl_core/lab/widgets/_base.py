@@ -10,6 +10,7 @@ import traitlets
 
 _IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./(\w+)\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (function|const) (\w+)", re.MULTILINE)
+_ASIDE = re.compile(r"^[ \t]*/\*\*.*?\*/\n|^[ \t]*//[^\n]*\n|^[ \t]+|^\n", re.MULTILINE | re.DOTALL)
 
 
 def _source(file: str) -> str:
@@ -21,7 +22,8 @@ def bundle(name: str) -> str:
 
     The rule: an import is `import { a, b } from "./module.js";` and starts a line; what a module
     gives is `export function` or `export const` at the start of a line. An imported module
-    becomes a function called once, so its private names stay private.
+    becomes a function called once, so its private names stay private. Comments that have a line of
+    their own, and the space that lines begin with, stay behind: a page carries what is left.
     """
     done: dict[str, str] = {}
 
@@ -33,7 +35,12 @@ def bundle(name: str) -> str:
         return _IMPORT.sub(r"const \1 = $\2;\n", text)
 
     entry = body(name)
-    return "\n".join([*done.values(), entry])
+    return _lighter("\n".join([*done.values(), entry]))
+
+
+def _lighter(text: str) -> str:
+    """A module without comments and indents; no text of a template goes over the end of a line."""
+    return _ASIDE.sub("", text)
 
 
 def _wrapped(module: str, text: str) -> str:

@@ -50,7 +50,7 @@ class Panel:
 def draw(panels: Sequence[Panel]) -> Figure:
     """Two rows (lines, posteriors of the weights) by one column for each setting."""
     use_style()
-    figure, axes = canvas(2, len(panels), (3.6, 3.1))
+    figure, axes = canvas(2, len(panels), (3.1, 2.7))
     for j, panel in enumerate(panels):
         _lines(axes[0, j], panel)
         _weights(axes[1, j], panel)

@@ -4,7 +4,7 @@ from typing import Any
 
 DEFAULTS: dict[str, Any] = {
     "temperature": 1.0,
-    "draws": 0,
+    "draws": None,
     "sigma": None,
     "delta": 0.3,
     "sources": "own",

@@ -21,8 +21,14 @@ from vmtl_core.lab.widgets._base import (
 )
 from vmtl_core.lab.widgets._lines_figure import Panel, draw
 from vmtl_core.lab.widgets._lines_model import Lines, lines_fit
-from vmtl_core.lab.widgets._lines_presets import PRESETS
+from vmtl_core.lab.widgets._lines_presets import PRESETS as WITHOUT_DRAWS
 
+DRAWS = 0
+"""Seed of a situation's Gumbel draws: without draws the temperature would move nothing."""
+PRESETS: list[dict[str, Any]] = [
+    preset | {"setting": preset["setting"] | {"draws": DRAWS}} for preset in WITHOUT_DRAWS
+]
+"""The situations that a click shows."""
 QUESTION = (
     "Drag a point of one task. Which other tasks' lines will move with it, and which will not? "
     "Predict before you drag."
