@@ -1,6 +1,6 @@
-"""Solutions agree with computations that share nothing with them: quadrature, autograd, simulation.
+"""Solutions of chapters 0 to 5 agree with computations that share nothing with them.
 
-A section for each chapter; the cases are those of the exercise, in float64.
+Quadrature, autograd, simulation, counting; the cases are those of the exercise, in float64.
 """
 
 import math
@@ -301,18 +301,3 @@ def test_5_7_beside_the_evidence() -> None:
         assert abs(best[0] - 1) <= 0.05
         assert abs(best[1] - 1) <= 0.05
     assert [letter for letter, found in above.items() if found] == [exercise.solution]
-
-
-# Chapter 6
-
-# Chapter 7
-
-# Chapter 8
-
-# Chapter 9
-
-# Chapter 10
-
-# Chapter 11
-
-# Chapter 12

@@ -146,16 +146,18 @@ def cases_1_4() -> list[tuple[Tensor, Tensor, float, float]]:
 
 
 def stub_1_6(y: Tensor, design: Tensor, mean: Tensor, covariance: Tensor) -> Tensor:
-    """The ELBO (1.3) of q(w) = N(mean, covariance), prior N(0, I), counts y_n ~ Poisson(exp(x_n'w)).
+    """The ELBO (1.3) of q(w) = N(mean, covariance) for counts, with the prior N(0, I).
 
+    Row n of the design is x_n: y_n ~ Poisson(exp(x_n'w)).
     Args: y (N,), whole numbers; design (N, D); mean (D,); covariance (D, D).
     """
     raise NotImplementedError("your code here")
 
 
 def solution_1_6(y: Tensor, design: Tensor, mean: Tensor, covariance: Tensor) -> Tensor:
-    """The ELBO (1.3) of q(w) = N(mean, covariance), prior N(0, I), counts y_n ~ Poisson(exp(x_n'w)).
+    """The ELBO (1.3) of q(w) = N(mean, covariance) for counts, with the prior N(0, I).
 
+    Row n of the design is x_n: y_n ~ Poisson(exp(x_n'w)).
     Args: y (N,), whole numbers; design (N, D); mean (D,); covariance (D, D).
     """
     predictor = design @ mean
