@@ -345,6 +345,11 @@ STUDENTS: Answers = [
     ("1.4", lambda f, w, m, s: (f.log() * (w - m) / s**2).mean(), "values log"),
     ("1.4", lambda f, w, m, s: (f * (w - m) / s**4).mean(), "scale squared"),
     ("1.4", lambda f, w, m, s: (f * w / s**2).mean(), "mean left out"),
+    (
+        "1.3",
+        lambda y, x, m, c: (y - x @ m).square().mean() + (x @ c * x).sum(),
+        "the spread of q: N times too large",
+    ),
     ("1.5", 1 / 0.36, None),
     (
         "1.6",
@@ -381,6 +386,7 @@ STUDENTS: Answers = [
     ("3.1", gumbel_by_torch, "sampled"),
     ("3.1", log_weights_out, "log"),
     ("3.1", lambda log_pi, u, tau: ((log_pi - (-u.log()).log()) / tau).exp(), "not normalised"),
+    ("3.1", lambda log_pi, u, tau: (log_pi - (-u.log()).log()) / tau, "no softmax"),
     ("3.2", slope_by_draws, "sampled"),
     ("3.2", lambda ell, tau: slope(ell, 1 / tau), "tau one over"),
     ("3.2", lambda ell, tau: -slope(ell, tau), "sign"),
@@ -430,6 +436,7 @@ STUDENTS: Answers = [
     ("5.1", lambda z, w, y: Bernoulli(logits=z @ w.T).log_prob(y).mean().exp(), "exp"),
     ("5.1", lambda z, w, y: -Bernoulli(logits=z @ w.T).log_prob(y).mean(), "sign"),
     ("5.1", lambda z, w, y: Bernoulli(logits=z @ w.T).log_prob(y).sum(), "N"),
+    ("5.1", lambda z, w, y: Bernoulli(logits=z @ w.T).log_prob(y), "not averaged"),
     ("5.1", lambda z, w, y: Bernoulli(logits=z @ w.T).log_prob(1 - y).mean(), "negated"),
     ("5.2", not_scaled_by_rows, "summed"),
     ("5.5", convex_step, "inverse"),

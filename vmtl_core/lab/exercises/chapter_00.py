@@ -76,6 +76,14 @@ EXERCISES = [
                 ).to(mean),
             ),
             Mistake(
+                "gain",
+                "that is what a visit is worth on average, less its price. A decision is asked for: 1 "
+                "where that expected gain is above 0.",
+                lambda mean, sd, limit, visit, fall: (
+                    Normal(mean, sd).cdf(torch.as_tensor(limit)) * fall - visit
+                ),
+            ),
+            Mistake(
                 "even odds",
                 "that asks whether a fall is likelier than not, whatever it costs; the average cost "
                 "decides.",

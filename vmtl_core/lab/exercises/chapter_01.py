@@ -112,6 +112,14 @@ def solution_1_3(y: Tensor, design: Tensor, mean: Tensor, covariance: Tensor) ->
     return (residual.square().sum() + spread) / len(y)
 
 
+def terms_1_3(y: Tensor, design: Tensor, mean: Tensor, covariance: Tensor) -> dict[str, Tensor]:
+    """The parts of (1.6)."""
+    return {
+        "the squared residual": (y - design @ mean).square().mean(),
+        "the spread of q": (design @ covariance * design).sum() / len(y),
+    }
+
+
 def cases_1_3() -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
     cases = []
     for rows, columns in ((5, 2), (8, 3)):
@@ -368,6 +376,7 @@ EXERCISES = [
         stub=stub_1_3,
         solution=solution_1_3,
         cases=cases_1_3,
+        terms=terms_1_3,
         nudge="What is random in y - x'w, if w is drawn from q? Write the square out before "
         "you average.",
         hint="(1.6) is the average over examples of E_q (y - x'w)^2: squared residual plus x'Sx.",
@@ -377,6 +386,12 @@ EXERCISES = [
                 "that is the squared residual at the mean of q. (1.6) asks for its expectation "
                 "under q, which adds tr(X'XS): without it the noise comes out too small.",
                 lambda y, x, m, s: (y - x @ m).square().sum() / len(y),
+            ),
+            Mistake(
+                "trace of S",
+                "you added tr(S). The spread of q in (1.6) is that of the predictions, x'Sx of every "
+                "example: it depends on where the inputs lie.",
+                lambda y, x, m, s: ((y - x @ m).square().sum() + s.trace()) / len(y),
             ),
             Mistake(
                 "degrees of freedom",
@@ -411,6 +426,22 @@ EXERCISES = [
                 "the score of a Gaussian divides by its variance; (w - mean) / scale is the "
                 "standardised draw, not the gradient of log q in (1.7).",
                 lambda f, w, m, s: (f * (w - m) / s).mean(),
+            ),
+            Mistake(
+                "log q for its gradient",
+                "you weighted f with log q(w). The score of (1.7) is the gradient of log q in the mean.",
+                lambda f, w, m, s: (f * Normal(m, s).log_prob(w)).mean(),
+            ),
+            Mistake(
+                "gradient of q",
+                "you weighted f with the gradient of q, not of log q. The draws come from q already: the "
+                "mean over them is an expectation, and (1.7) has divided by q.",
+                lambda f, w, m, s: (f * Normal(m, s).log_prob(w).exp() * (w - m) / s**2).mean(),
+            ),
+            Mistake(
+                "gradient in the scale",
+                "that is the gradient of the ELBO in the scale of q. (1.7) is asked for in its mean.",
+                lambda f, w, m, s: (f * ((w - m) ** 2 / s**3 - 1 / s)).mean(),
             ),
             Mistake(
                 "score alone",

@@ -45,6 +45,13 @@ def _mean_of_logs(w: Tensor, t: int, means: Tensor, scales: Tensor, logits: Tens
     return (logits[t, keep].softmax(-1) * each[keep]).sum()
 
 
+def _one_gaussian(w: Tensor, t: int, means: Tensor, scales: Tensor, logits: Tensor) -> Tensor:
+    keep = torch.arange(len(means)) != t
+    weights = logits[t, keep].softmax(-1)[:, None]
+    mean, scale = ((weights * part[keep]).sum(0) for part in (means, scales))
+    return Normal(mean, scale).log_prob(w).sum()
+
+
 def _mixed_by_coordinate(
     w: Tensor, t: int, means: Tensor, scales: Tensor, logits: Tensor
 ) -> Tensor:
@@ -176,6 +183,12 @@ EXERCISES = [
                 "that is Σ α log p_k, the logarithm of a weighted geometric mean. The mixture (2.4) "
                 "adds densities: log Σ α p_k.",
                 _mean_of_logs,
+            ),
+            Mistake(
+                "one Gaussian",
+                "you averaged the means and the standard deviations, and took one Gaussian of them. The "
+                "mixture (2.4) adds densities, and keeps a hump for every source.",
+                _one_gaussian,
             ),
             Mistake(
                 "a mixture for every coordinate",

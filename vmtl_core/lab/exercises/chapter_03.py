@@ -179,6 +179,12 @@ EXERCISES = [
                 lambda log_pi, u, tau: torch.softmax((log_pi - gumbel(u)) / tau, -1),
             ),
             Mistake(
+                "temperature after the softmax",
+                "you divided the weights by the temperature. (3.3) divides the scores, before the "
+                "softmax; weights that are divided no longer sum to 1.",
+                lambda log_pi, u, tau: torch.softmax(log_pi + gumbel(u), -1) / tau,
+            ),
+            Mistake(
                 "times the temperature",
                 "you multiply by the temperature. (3.3) divides by it: a low temperature makes the "
                 "differences between the scores large.",

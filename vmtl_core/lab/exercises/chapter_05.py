@@ -136,6 +136,14 @@ def prior_5_5(
     return solution_5_5(torch.zeros_like(A), torch.zeros_like(b), P, mu, log_alpha, kl)
 
 
+def natural_5_5(
+    A: Tensor, b: Tensor, P: Tensor, mu: Tensor, log_alpha: Tensor, kl: Tensor
+) -> tuple[Tensor, Tensor]:
+    alpha = log_alpha.exp()
+    precision = A + torch.einsum("k,kde->de", alpha, P)
+    return b + torch.einsum("k,kde,ke->d", alpha, P, mu), precision
+
+
 def moments_5_5(
     A: Tensor, b: Tensor, P: Tensor, mu: Tensor, log_alpha: Tensor, kl: Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -220,6 +228,13 @@ EXERCISES = [
                 "that is the mean of a task's rows. (5.3) estimates their sum; with the mean the "
                 "prior counts N_t times as much as it should.",
                 means_5_2,
+            ),
+            Mistake(
+                "upside down",
+                "your factor is B_t / N_t. (5.3) scales up: the B_t rows of the batch stand for all N_t.",
+                lambda rows, task, sizes: (
+                    sums_5_2(rows, task, sizes) * torch.bincount(task, minlength=len(sizes)) / sizes
+                ),
             ),
             Mistake(
                 "one_scale",
@@ -316,6 +331,12 @@ EXERCISES = [
                 "those exponents are the responsibilities (4.5), which belong to the Jensen bound. "
                 "In the convex bound (4.3) the weights of the KLs are alpha themselves.",
                 jensen_5_5,
+            ),
+            Mistake(
+                "natural",
+                "those are precision times mean, and the precision: what adds up in (5.14). Asked for are "
+                "the mean and the covariance of the posterior.",
+                natural_5_5,
             ),
             Mistake(
                 "means",

@@ -358,8 +358,13 @@ def backwards(found: Sequence[Tensor]) -> Iterator[Relation]:
             "not normalised", f"it is to be divided by its sum over dimension {dim}, still."
         )
         yield Relation(kind, [f / f.sum(dim, True) for f in found])
+        kind = Kind("no softmax", f"its softmax over dimension {dim} is what is asked for.")
+        yield Relation(kind, [f.softmax(dim) for f in found])
         kind = Kind("differences", f"it is the differences of the right one along dimension {dim}.")
         yield Relation(kind, [f.cumsum(dim) for f in found])
+    for done, reduction in REDUCTIONS.items() if least >= 2 else ():
+        kind = Kind(f"not {done}", f"it is to be {done} over all dimensions, still.")
+        yield Relation(kind, [reduction(f, dim=tuple(range(f.ndim))) for f in found])
     if least >= 2 and all(f.shape[-1] == f.shape[-2] for f in found):
         message = (
             "shapes (N,) and (N, 1) were broadcast to (N, N): its diagonal is the right answer."
