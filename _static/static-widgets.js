@@ -10,7 +10,7 @@
   const NEEDS_KERNEL = "This control needs Python running behind it. To use it, open the chapter as a notebook, in Colab or JupyterLab.";
 
   const LOOK = `
-    .static-widget { margin: 1rem 0; }
+    .static-widget { margin: 1rem 0; scroll-margin-top: 4rem; }
     .static-widget-note { border: 1px solid currentColor; border-left-width: 5px; border-radius: 6px; padding: .6rem .9rem; margin: 0; }
     .static-widget-wait { min-height: 24rem; display: grid; place-items: center; margin: 0; }`;
 
@@ -147,6 +147,17 @@
     addEventListener("beforeprint", once);
   }
 
+  const SETTLING = 6000;      // milliseconds until formulas, pictures and figures above have their height
+
+  /** Takes the reader to `el`, and keeps it there while the page above grows, unless the reader goes on. */
+  function goTo(el) {
+    const watch = new ResizeObserver(() => el.scrollIntoView({ behavior: "instant" }));
+    const stop = () => watch.disconnect();
+    for (const name of ["wheel", "touchstart", "pointerdown", "keydown"]) addEventListener(name, stop, { once: true });
+    watch.observe(document.body);             // calls at once, too
+    setTimeout(stop, SETTLING);
+  }
+
   function place(script, registry) {
     const el = document.createElement("div");
     el.className = "static-widget";
@@ -156,7 +167,7 @@
     if (!registry.canStart(id)) { note(el, NEEDS_KERNEL, "note"); return; }
     el.classList.add("static-widget-wait");
     el.textContent = "Starting the interactive figure …";
-    if (registry.isLinked(id)) registry.show(id, el).then(() => el.scrollIntoView());
+    if (registry.isLinked(id)) registry.show(id, el).then(() => goTo(el));
     else whenNear(el, () => registry.show(id, el));
   }
 
