@@ -295,9 +295,7 @@ class MultiTaskELBO(KeepsSettings):
         validate = validate and not torch.compiler.is_compiling()
         if validate:
             task = self.check(x, y, task)
-            self._check_counts(task, batch_counts)
-        counts = rows_per_task(task, self.tasks) if batch_counts is None else batch_counts
-        scale = self.task_sizes / torch.where(counts > 0, counts, 1)
+        scale = self._scale(task, batch_counts, validate)
         x, temperature = as_rows(x), self.temperature(step)
         with seeded(generator):
             fitted = self._evaluate(self.posteriors, x, y, task, validate)
@@ -305,9 +303,8 @@ class MultiTaskELBO(KeepsSettings):
             own_elbo = self._own_elbo(own, task, scale, like=fitted.log_likelihood)
             kl_w = self._kl_weights(fitted, own, temperature)
             kl_z = self._kl_latents(fitted, own, task, temperature)
-        log_likelihood, kl_z = (
-            self._per_task(rows, task, scale) for rows in (fitted.log_likelihood, kl_z)
-        )
+        log_likelihood = self._per_task(fitted.log_likelihood, task, scale)
+        kl_z = self._per_task(kl_z, task, scale)
         return ELBOTerms(log_likelihood, kl_w, kl_z, self._log_hyperprior(kl_w), own_elbo)
 
     def _evaluate(
@@ -367,8 +364,23 @@ class MultiTaskELBO(KeepsSettings):
         anchor = self.prior.anchor(own.q_weights.event_shape)
         return self._per_task(rows, task, scale) - pairwise_kl(own.q_weights, anchor).squeeze(-1)
 
+    def _scale(self, task: Tensor, counts: Tensor | None, validate: bool) -> Tensor:
+        """N_t / B_t, (T,), B_t those of the batch unless they are given."""
+        own = rows_per_task(task, self.tasks)
+        if counts is None:
+            return self.task_sizes / own.clamp_min(1)
+        if validate:
+            fits = isinstance(counts, Tensor) and counts.shape == (self.tasks,)
+            require(
+                fits and bool((torch.isfinite(counts) & (counts >= 0)).all()),
+                f"`batch_counts` must be {self.tasks} numbers, finite and not negative; got {counts}",
+            )
+            none = ((own > 0) & (counts == 0)).nonzero().flatten().tolist()
+            require(not none, f"`batch_counts` is 0 of tasks that have rows: {none[:10]}")
+        return self.task_sizes / torch.where(counts > 0, counts, 1)
+
     def _per_task(self, rows: Tensor, task: Tensor, scale: Tensor) -> Tensor:
-        """Sum the rows of each task and scale by N_t / B_t, (T,). Equation (5.3)."""
+        """Sum the rows of each task and scale them by N_t / B_t, (T,). Equation (5.3)."""
         sums = rows.new_zeros(self.tasks).index_add(0, task, rows)
         return sums * scale.to(rows.dtype)
 
@@ -413,17 +425,6 @@ class MultiTaskELBO(KeepsSettings):
                 stacklevel=5,
             )
         return task
-
-    def _check_counts(self, task: Tensor, counts: Tensor | None) -> None:
-        if counts is None:
-            return
-        fits = isinstance(counts, Tensor) and counts.shape == (self.tasks,)
-        require(
-            fits and bool((torch.isfinite(counts) & (counts >= 0)).all()),
-            f"`batch_counts` must be {self.tasks} numbers, finite and not negative; got {counts}",
-        )
-        none = ((rows_per_task(task, self.tasks) > 0) & (counts == 0)).nonzero().flatten().tolist()
-        require(not none, f"`batch_counts` is 0 of tasks that have rows: {none[:10]}")
 
     def settings(self) -> dict[str, Any]:
         """What the parameters' meaning depends on; `state_dict` and `History` carry it."""
