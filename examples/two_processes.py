@@ -1,17 +1,20 @@
 """Encoders trained by several processes, which go on where a killed one has stopped them.
 
-    torchrun --standalone --nproc-per-node 2 --max-restarts 3 examples/two_processes.py --folder run
+    torchrun --standalone --nproc-per-node 2 examples/two_processes.py --folder run
 
 Every process holds a part of every task's rows and draws its part of each batch;
 DistributedDataParallel averages the gradients. B_t of (5.3) counts the rows of all processes
 together, so that the average is the gradient of the whole batch. Every few steps
-torch.distributed.checkpoint writes parameters, optimiser and step; a run that torchrun starts again
-reads the newest, and as every step draws from a seed of its own, ends with the same numbers.
+torch.distributed.checkpoint writes parameters, optimiser and step. Where a process is killed, torchrun
+ends the others; given again, by hand, by the cluster's queue or by torchrun's own `--max-restarts`, the
+command reads the newest checkpoint, and as every step draws from a seed of its own, the end is the
+same, bit by bit.
 """
 
 import argparse
 import os
 import signal
+from datetime import timedelta
 from pathlib import Path
 
 import torch
@@ -111,7 +114,7 @@ def main() -> None:
     parser.add_argument("--kill-at", type=int, help="kill process 1 once, at this step")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    dist.init_process_group("gloo")
+    dist.init_process_group("gloo", timeout=timedelta(seconds=60))
     try:
         train(options.folder, options.steps, options.every, options.batch, options.kill_at)
     finally:

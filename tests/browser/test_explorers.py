@@ -212,7 +212,7 @@ def test_reduced_motion_and_forced_colours(
 def test_the_chapter_of_the_built_book(explorer: Explorer, page: Page, base_url: str) -> None:
     """Where the comparison needs no more than what is shown; the others have tests of their own."""
     start(page, base_url + explorer.chapter)
-    view = page.locator(f".vmtl-{explorer.name}").first
+    view = page.locator(f"section.vmtl-{explorer.name}").first
     act = next(iter(explorer.controls.values()))[0]
     before = read(view)
     act(view)

@@ -218,7 +218,7 @@ def test_the_kernel_sees_what_is_moved_and_trains_again(
         page.evaluate(EXECUTE, "notebook:run-all-cells")
         before = ask_kernel(page, 1, run=False)
         for name, (move, trait, wanted) in MOVES.items():
-            view = page.locator(f".vmtl-{name}")
+            view = page.locator(f"section.vmtl-{name}")
             view.wait_for(timeout=PATIENCE)
             assert read(view)[trait] == before[trait] != pytest.approx(wanted)
             move(view)

@@ -33,7 +33,8 @@ from vmtl_core.lab.widgets._noise import gumbel
 __all__ = ["_double_precision"]
 
 Fit = Callable[[Given], Any]
-CLOSE = 1e-6
+CLOSE, UNSETTLED = 1e-6, 1e-4
+"""Of numbers; and of those of a twin whose 300 sweeps have not come to rest, as in "previous"."""
 SOURCES, DIVERGENCES = ("own", "previous", "joint"), ("jensen", "convex")
 BASES = ("none", "fixed", "learned")
 
@@ -139,8 +140,8 @@ def both_agree(fit: Fit, given: Given, monkeypatch: Any, tolerance: float = CLOS
         assert found["converged"]
         value, steepest = slopes(given, found)
     assert steepest < 1e-7
-    assert abs(value - found["elbo"]) < 1e-8
-    agree(found, wanted, tolerance)
+    assert abs(value - found["elbo"]) < 1e-7
+    agree(found, wanted, tolerance if wanted.converged else UNSETTLED)
 
 
 @pytest.mark.parametrize("base", BASES)

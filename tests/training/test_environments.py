@@ -151,14 +151,14 @@ def test_half_a_table_has_another_gradient() -> None:
 
 
 def test_core_names_no_device() -> None:
-    """But `_random`, for its stream, `_precision`, for autocast, and `saving`, for files of any."""
+    """But `_random`, for its stream, `_precision`, for autocast, and `saving` and `checkpoint`, for files of any."""
     literal = re.compile(r"""["'](cpu|cuda|mps|xpu)(:\d+)?["']|\.(cuda|cpu)\(""")
     found = {
         path.name: literal.findall(text)
         for path in sorted(CORE.glob("*.py"))
         if literal.search(text := path.read_text(encoding="utf-8"))
     }
-    assert set(found) <= {"_precision.py", "_random.py", "history.py", "saving.py"}
+    assert set(found) <= {"_precision.py", "_random.py", "checkpoint.py", "history.py", "saving.py"}
     assert [kind for kind, *_ in found.get("history.py", [])] == [""] * 2  # .cpu() of the records
 
 

@@ -89,7 +89,7 @@ class LinesLaboratory(Widget):
     Example:
         >>> widget = LinesLaboratory(sources="joint")
         >>> widget
-        LinesLaboratory(preset=0, tasks=3, temperature=1, draws=0, sigma=None, delta=0.3, sources='joint', divergence='jensen', base='learned')
+        LinesLaboratory(preset=0, tasks=3, temperature=1, draws=0, sigma=0.4, delta=0.3, sources='joint', divergence='jensen', base='learned')
         >>> widget.fit.phi.shape
         torch.Size([3, 4])
     """
