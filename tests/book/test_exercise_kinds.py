@@ -39,6 +39,11 @@ UNKNOWN: dict[str, Callable[[Tensor], Tensor]] = {
     "noise": lambda w: w + 0.01 * torch.randn(w.shape),
     "a sum": lambda w: w.sum(0) if w.ndim else 3 * w,
 }
+OFTEN = {"sign", "log", "a constant", "noise", "a sum"}
+EVERY = [
+    pytest.param(kind, marks=() if kind in OFTEN else pytest.mark.nightly)
+    for kind in (*SPOILED, *UNKNOWN)
+]
 
 
 def number(exercise: Exercise) -> str:
@@ -76,7 +81,7 @@ def test_most_answers_of_students_are_named() -> None:
 
 
 @pytest.mark.parametrize("exercise", CODE, ids=number)
-@pytest.mark.parametrize("kind", [*SPOILED, *UNKNOWN])
+@pytest.mark.parametrize("kind", EVERY)
 def test_a_spoiled_solution_is_named(exercise: Exercise, kind: str) -> None:
     """Zeros and ones are their own squares; what is nowhere a number is called so."""
     result = judge(exercise, spoiled(exercise, (SPOILED | UNKNOWN)[kind]))

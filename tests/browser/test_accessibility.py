@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page
 
 from tests.browser.test_pages import written_pages
@@ -43,14 +44,18 @@ def settle(page: Page) -> None:
 
 
 @written_pages
-def test_no_serious_finding(path: str, page: Page, base_url: str) -> None:
+@pytest.mark.parametrize(
+    ("theme", "rules"), [("light", ()), pytest.param("dark", OF_COLOURS, marks=pytest.mark.nightly)]
+)
+def test_no_serious_finding(
+    path: str, theme: str, rules: tuple[str, ...], page: Page, base_url: str
+) -> None:
     page.goto(base_url + path)
     settle(page)
-    for theme, rules in (("light", ()), ("dark", OF_COLOURS)):
-        page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", theme)
-        page.evaluate(STILL)
-        found = findings(page, rules)
-        assert not found, f"{theme} theme: {found}"
+    page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", theme)
+    page.evaluate(STILL)
+    found = findings(page, rules)
+    assert not found, f"{theme} theme: {found}"
 
 
 def test_the_check_sees_what_is_wrong(page: Page) -> None:

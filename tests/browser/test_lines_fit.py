@@ -147,7 +147,7 @@ def both_agree(fit: Fit, given: Given, monkeypatch: Any, tolerance: float = CLOS
 @pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize("divergence", DIVERGENCES)
 @pytest.mark.parametrize("sources", SOURCES)
-@pytest.mark.parametrize("sigma", [None, 0.5])
+@pytest.mark.parametrize("sigma", [None, pytest.param(0.5, marks=pytest.mark.nightly)])
 def test_every_control(
     fit: Fit, sources: str, divergence: str, base: str, sigma: float | None, monkeypatch: Any
 ) -> None:

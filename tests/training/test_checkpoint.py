@@ -18,7 +18,7 @@ KINDS = [
     pytest.param("batches", marks=pytest.mark.nightly),
     "closed",
     pytest.param("seldom", marks=pytest.mark.nightly),
-    "groups",
+    pytest.param("groups", marks=pytest.mark.nightly),
 ]
 
 
