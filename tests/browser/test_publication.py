@@ -27,12 +27,10 @@ def test_the_search_finds_gumbel(page: Page, base_url: str) -> None:
     page.goto(f"{base_url}search.html?q=Gumbel")
     results = page.locator("#search-results ul.search li a")
     expect(results.first).to_have_text("3. Gumbel-softmax")
-    for title in (
-        "2. Many tasks",
-        "11. The echo chamber",
-        "gumbel_softmax",
-    ):  # they come one by one
-        expect(results.filter(has_text=title).first).to_be_visible()
+    chapter = re.compile(r"^4\. KL to a mixture$")  # they come one by one
+    expect(results.filter(has_text=chapter)).to_be_visible()
+    titles = results.all_inner_texts()
+    assert any(title.endswith("gumbel_softmax") for title in titles), "the library's function"
 
 
 def test_a_lost_reader_finds_the_way(page: Page, base_url: str) -> None:
