@@ -4,11 +4,18 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from playwright.sync_api import Locator
 
-from tests.browser.explorers import Act, Check, Explorer, click, drag, in_turn, slide
+from tests.browser.explorers import (
+    Check,
+    Explorer,
+    click,
+    drag_handle,
+    in_turn,
+    press,
+    slide,
+)
 from tests.browser.explorers import close as closer
-from tests.browser.static_page import Values, read
+from tests.browser.static_page import Values
 from vmtl_core.lab.widgets import EvidenceExplorer
 
 KEPT = ("mean", "sds", "slant", "family", "noise", "scale", "shift", "same_lines")
@@ -58,32 +65,6 @@ def compare(values: Values, widget: EvidenceExplorer | None = None) -> EvidenceE
     close(values["smallest"], python.terms.gap)
     close(values["gains"]["e"], terms.gap - python.terms.gap)
     return python_of(values)
-
-
-def handle(view: Locator, name: str) -> Locator:
-    return view.locator(f"[role='slider'][aria-label='{name}']")
-
-
-def press(name: str, *keys: str) -> Act:
-    def act(view: Locator) -> None:
-        handle(view, name).focus()
-        for key in keys:
-            view.page.keyboard.press(key)
-
-    return act
-
-
-def drag_knob(name: str, across: float, down: float) -> Act:
-    """Takes a handle at its middle and moves it by so many pixels."""
-
-    def act(view: Locator) -> None:
-        read(view)  # what is drawn now stays
-        handle(view, name).scroll_into_view_if_needed()
-        box = handle(view, name).bounding_box()
-        assert box
-        drag(view, (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2), (across, down))
-
-    return act
 
 
 def changed(trait: str, *signs: int) -> Callable[[Values], Values]:
@@ -138,13 +119,13 @@ EVIDENCE = Explorer(
     kept=KEPT,
     compare=compare,
     controls={
-        "mean of q, pointer": (drag_knob("mean of q", -60, -40), changed("mean", -1, 1)),
+        "mean of q, pointer": (drag_handle("mean of q", -60, -40), changed("mean", -1, 1)),
         "mean of q, keys": (press("mean of q", "ArrowRight", "ArrowDown", "PageUp"), changed("mean", 1, 1)),
         "mean of q, up": (press("mean of q", "ArrowUp"), changed("mean", 0, 1)),
         "width of the intercept, keys": (press(HANDLES[1], "ArrowRight", "ArrowRight"), wider(1.05**2, 1)),
         "width of the slope, keys": (press(HANDLES[2], "ArrowDown"), wider(1, 1 / 1.05)),
-        "width of the intercept, pointer": (drag_knob(HANDLES[1], -25, 4), changed("sds", -1, 0)),
-        "width of the slope, pointer": (drag_knob(HANDLES[2], 3, 20), changed("sds", 0, -1)),
+        "width of the intercept, pointer": (drag_handle(HANDLES[1], -25, 4), changed("sds", -1, 0)),
+        "width of the slope, pointer": (drag_handle(HANDLES[2], 3, 20), changed("sds", 0, -1)),
         "full": (click("family-full"), lambda v: {"family": "full"}),
         "diagonal": (click("family-diagonal"), lambda v: {"family": "diagonal", "slant": 0}),
         "slant": (in_turn(click("family-full"), slide("slant", 150)), lambda v: {"family": "full", "slant": 0.51}),

@@ -4,10 +4,17 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from playwright.sync_api import Locator
 
-from tests.browser.explorers import Act, Check, Explorer, click, close, drag, slide
-from tests.browser.static_page import Values, read
+from tests.browser.explorers import (
+    Check,
+    Explorer,
+    click,
+    close,
+    drag_handle,
+    press,
+    slide,
+)
+from tests.browser.static_page import Values
 from vmtl_core.lab.widgets import KLExplorer
 from vmtl_core.lab.widgets.kl import PRESETS
 
@@ -42,33 +49,6 @@ def compare(values: Values, widget: KLExplorer | None = None) -> KLExplorer:
     x = torch.tensor(values["density"]["x"], dtype=torch.float64)
     close(values["density"]["mixture"], python.mixture_density(x))
     return python
-
-
-def handle(view: Locator, name: str) -> Locator:
-    return view.locator(f"[role='slider'][aria-label='{name}']")
-
-
-def press(name: str, *keys: str) -> Act:
-    def act(view: Locator) -> None:
-        handle(view, name).focus()
-        for key in keys:
-            view.page.keyboard.press(key)
-
-    return act
-
-
-def drag_mark(name: str, by: float) -> Act:
-    """Takes the handle at its mark and moves it by so many pixels."""
-
-    def act(view: Locator) -> None:
-        read(view)  # what is drawn now stays
-        mark = handle(view, name).locator(":nth-child(2)")
-        mark.scroll_into_view_if_needed()
-        box = mark.bounding_box()
-        assert box
-        drag(view, (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2), (by, 3))
-
-    return act
 
 
 def put(values: list[float], k: int, value: float) -> list[float]:
@@ -113,15 +93,15 @@ KL = Explorer(
     controls={
         "mean of q, keys": (press("mean of q", "ArrowRight", "ArrowUp", "PageUp"), shifted("mean", None, 1.2)),
         "width of q, keys": (press("width of q", "ArrowLeft", "ArrowDown"), shifted("sd", None, -0.1)),
-        "mean of q, pointer": (drag_mark("mean of q", 60), grown("mean")),
-        "width of q, pointer": (drag_mark("width of q", 30), grown("sd")),
+        "mean of q, pointer": (drag_handle("mean of q", 60, 3, ":nth-child(2)"), grown("mean")),
+        "width of q, pointer": (drag_handle("width of q", 30, 3, ":nth-child(2)"), grown("sd")),
         "weight": (slide("weight-0", 80), weighted),
         "samples": (slide("samples", 0), lambda v: {"samples": 1}),
         "new samples": (click("noise"), lambda v: {"seed": v["seed"] + 1}),
         **{f"mean of source {k + 1}, keys": (press(f"mean of source {k + 1}", "ArrowLeft"), shifted("means", k, -0.1)) for k in range(3)},
         **{f"width of source {k + 1}, keys": (press(f"width of source {k + 1}", "ArrowRight", "ArrowRight"), shifted("sds", k, 0.1)) for k in range(3)},
-        "mean of source 2, pointer": (drag_mark("mean of source 2", 40), grown("means")),
-        "width of source 3, pointer": (drag_mark("width of source 3", 8), grown("sds")),
+        "mean of source 2, pointer": (drag_handle("mean of source 2", 40, 3, ":nth-child(2)"), grown("means")),
+        "width of source 3, pointer": (drag_handle("width of source 3", 8, 3, ":nth-child(2)"), grown("sds")),
         **{f"preset {i}": (click(f"preset-{i}"), chosen(preset)) for i, preset in enumerate(PRESETS)},
     },
     focus=[*(f"preset-{i}" for i in range(4)), *HANDLES, *(f"weight-{k}" for k in range(3)), "samples", "noise", "reset"],

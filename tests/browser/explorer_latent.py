@@ -4,11 +4,17 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from playwright.sync_api import Locator
 
-from tests.browser.explorers import Act, Check, Explorer, click, drag, slide
+from tests.browser.explorers import (
+    Check,
+    Explorer,
+    click,
+    drag_handle,
+    press,
+    slide,
+)
 from tests.browser.explorers import close as closer
-from tests.browser.static_page import Values, read
+from tests.browser.static_page import Values
 from vmtl_core.lab.widgets import LatentExplorer
 
 KEPT = ("rows", "slopes", "preference", "tau", "receiver", "noise", "seed")
@@ -46,33 +52,6 @@ def compare(values: Values, widget: LatentExplorer | None = None) -> LatentExplo
     close(values["curves"]["first"], python.total())
     close(values["curves"]["mean"], python.total(200 if python.noise else 1))
     return python
-
-
-def handle(view: Locator, name: str) -> Locator:
-    return view.locator(f"[role='slider'][aria-label='{name}']")
-
-
-def press(name: str, *keys: str) -> Act:
-    def act(view: Locator) -> None:
-        handle(view, name).focus()
-        for key in keys:
-            view.page.keyboard.press(key)
-
-    return act
-
-
-def drag_mark(name: str, by: float) -> Act:
-    """Takes a handle at its mark and moves it by so many pixels."""
-
-    def act(view: Locator) -> None:
-        read(view)  # what is drawn now stays
-        mark = handle(view, name).locator(".vmtl-now-head")
-        mark.scroll_into_view_if_needed()
-        box = mark.bounding_box()
-        assert box
-        drag(view, (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2), (by, 3))
-
-    return act
 
 
 def moved(row: int, by: float) -> Callable[[Values], Values]:
@@ -126,10 +105,10 @@ LATENT = Explorer(
     controls={
         "tau": (slide("tau", 20), lambda v: {"tau": on_log_scale(20 / 160)}),
         "tau in the plot, keys": (press(CURVE, "ArrowLeft", "ArrowLeft"), lambda v: {"tau": v["tau"] / 1.1**2}),
-        "tau in the plot, pointer": (drag_mark(CURVE, 40), warmer),
+        "tau in the plot, pointer": (drag_handle(CURVE, 40, 3, ".vmtl-now-head"), warmer),
         "row 1, keys": (press("row 1", "ArrowRight", "ArrowUp"), moved(0, 0.1)),
         "row 3, keys": (press("row 3", "PageDown"), moved(2, -0.5)),
-        "row 2, pointer": (drag_mark("row 2", 40), dragged(1)),
+        "row 2, pointer": (drag_handle("row 2", 40, 3, ".vmtl-now-head"), dragged(1)),
         "rows of task 0": (click("receiver-0"), lambda v: {"receiver": 0}),
         "rows of task 1": (click("receiver-1"), lambda v: {"receiver": 1}),
         "noise": (click("noise"), lambda v: {"noise": not v["noise"]}),

@@ -7,7 +7,17 @@ import pytest
 import torch
 from playwright.sync_api import Locator
 
-from tests.browser.explorers import Act, Check, Explorer, choose, click, drag, in_turn, slide
+from tests.browser.explorers import (
+    Act,
+    Check,
+    Explorer,
+    choose,
+    click,
+    drag_handle,
+    in_turn,
+    press,
+    slide,
+)
 from tests.browser.explorers import close as closer
 from tests.browser.lines_library import to_the_end
 from tests.browser.static_page import Values, read
@@ -61,32 +71,6 @@ def compare(values: Values, widget: LinesLaboratory | None = None) -> LinesLabor
             close(part["covariance"], fit.components.covariance[k])
             close([part["alpha"], part["phi"]], [fit.alpha[t, k], fit.phi[t, k]])
     return python
-
-
-def handle(view: Locator, name: str) -> Locator:
-    return view.locator(f"[role='slider'][aria-label='{name}']")
-
-
-def press(name: str, *keys: str) -> Act:
-    def act(view: Locator) -> None:
-        handle(view, name).focus()
-        for key in keys:
-            view.page.keyboard.press(key)
-
-    return act
-
-
-def drag_handle(name: str, across: float, down: float) -> Act:
-    """Takes a handle at its middle and moves it by so many pixels."""
-
-    def act(view: Locator) -> None:
-        read(view)  # what is drawn now stays
-        handle(view, name).scroll_into_view_if_needed()
-        box = handle(view, name).bounding_box()
-        assert box
-        drag(view, (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2), (across, down))
-
-    return act
 
 
 def place_on(view: Locator, x: float, y: float) -> tuple[float, float]:

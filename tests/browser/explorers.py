@@ -67,6 +67,36 @@ def choose(name: str, option: str) -> Act:
     return lambda view: named(view, name).select_option(option)
 
 
+def handle(view: Locator, name: str) -> Locator:
+    """What is dragged, by the name that a screen reader says."""
+    return view.locator(f"[role='slider'][aria-label='{name}']")
+
+
+def press(name: str, *keys: str) -> Act:
+    """Keys on a handle."""
+
+    def act(view: Locator) -> None:
+        handle(view, name).focus()
+        for key in keys:
+            view.page.keyboard.press(key)
+
+    return act
+
+
+def drag_handle(name: str, across: float, down: float, part: str | None = None) -> Act:
+    """Takes a handle, or a part of it, at its middle and moves it by so many pixels."""
+
+    def act(view: Locator) -> None:
+        read(view)  # what is drawn now stays
+        taken = handle(view, name) if part is None else handle(view, name).locator(part)
+        taken.scroll_into_view_if_needed()
+        box = taken.bounding_box()
+        assert box
+        drag(view, (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2), (across, down))
+
+    return act
+
+
 def in_turn(*acts: Act) -> Act:
     """One act after another, each once the one before is drawn."""
 

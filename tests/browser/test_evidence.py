@@ -6,8 +6,8 @@ import pytest
 import torch
 from playwright.sync_api import Browser, Locator
 
-from tests.browser.explorer_evidence import EVIDENCE, close, compare, drag_knob, handle, python_of
-from tests.browser.explorers import Explorer, click, slide
+from tests.browser.explorer_evidence import EVIDENCE, close, compare, python_of
+from tests.browser.explorers import Explorer, click, drag_handle, handle, slide
 from tests.browser.static_page import SETTLE, read, start, watched
 
 
@@ -28,7 +28,7 @@ def top(view: Locator) -> float:
 
 def test_the_top_stands_while_q_moves_and_an_m_step_moves_it(view: Locator) -> None:
     before, height = read(view)["terms"], top(view)
-    drag_knob("mean of q", 30, -30)(view)
+    drag_handle("mean of q", 30, -30)(view)
     after = read(view)["terms"]
     assert after["gap"] != before["gap"]
     assert after["evidence"] == before["evidence"]
@@ -138,7 +138,7 @@ def test_a_finger_drags_q(browser: Browser, site: Path) -> None:
 
 
 def test_a_screen_reader_hears_q_and_the_terms(view: Locator) -> None:
-    drag_knob("mean of q", 20, 0)(view)
+    drag_handle("mean of q", 20, 0)(view)
     mean = read(view)["mean"]
     words = handle(view, "mean of q").get_attribute("aria-valuetext") or ""
     assert f"intercept {mean[0]:.2f}".replace("-", "−") in words

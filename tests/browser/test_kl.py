@@ -4,8 +4,8 @@ import pytest
 import torch
 from playwright.sync_api import Locator
 
-from tests.browser.explorer_kl import KL, compare, handle, press
-from tests.browser.explorers import Explorer, close
+from tests.browser.explorer_kl import KL, compare
+from tests.browser.explorers import Explorer, close, handle, press
 from tests.browser.static_page import MOVE, named, read
 
 

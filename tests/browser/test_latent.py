@@ -7,8 +7,8 @@ import torch
 from playwright.sync_api import Browser, Locator
 from torch.distributions import Normal, kl_divergence
 
-from tests.browser.explorer_latent import LATENT, close, compare, handle, python_of
-from tests.browser.explorers import Explorer, click, slide
+from tests.browser.explorer_latent import LATENT, close, compare, python_of
+from tests.browser.explorers import Explorer, click, handle, slide
 from tests.browser.static_page import SETTLE, read, start, watched
 
 

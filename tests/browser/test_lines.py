@@ -9,8 +9,8 @@ import pytest
 import torch
 from playwright.sync_api import Browser, Locator, Page
 
-from tests.browser.explorer_lines import KEPT, LINES, close, compare, handle, place_on, press
-from tests.browser.explorers import Explorer, choose, click, slide
+from tests.browser.explorer_lines import KEPT, LINES, close, compare, place_on
+from tests.browser.explorers import Explorer, choose, click, handle, press, slide
 from tests.browser.static_page import (
     SETTLE,
     Values,
