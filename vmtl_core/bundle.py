@@ -130,8 +130,6 @@ class Bundle(nn.Module):
 
     def _under(self, x: Tensor, sources: Tensor) -> Distribution:
         """q(z|x_n, D_k) of every row under a few tasks, (B, K)."""
-        if hasattr(self.latents, "chosen_rows"):
-            return self.latents.chosen_rows(x, sources)
         shape = sources.shape
         flat = self.latents.own_rows(x.repeat_interleave(shape[1], 0), sources.flatten())
         return map_parameters(flat, lambda t: t.unflatten(0, shape))

@@ -159,24 +159,17 @@ class GaussianEncoder(nn.Module):
             return map_parameters(
                 every, lambda t: t[task, torch.arange(len(task), device=t.device)]
             )
-        rows = torch.arange(len(task), device=task.device)
-        return self._gaussian(self._each(self._flat(x), rows, task.long()))
+        return self._gaussian(self._each(self._flat(x), task.long()))
 
-    def chosen_rows(self, x: Tensor, sources: Tensor) -> Distribution:
-        """q(z|x_n, D_k) of every row under the encoders of a few tasks k, (B, K): the same shape."""
-        rows = torch.arange(len(sources), device=sources.device).repeat_interleave(sources.shape[1])
-        each = self._each(self._flat(x), rows, sources.flatten().long())
-        return self._gaussian(each.unflatten(0, sources.shape))
-
-    def _each(self, x: Tensor, rows: Tensor, task: Tensor) -> Tensor:
-        """What the encoder of each of `task` (E,) makes of each of `rows` (E,): (E, 2 latent_features).
+    def _each(self, x: Tensor, task: Tensor) -> Tensor:
+        """What its task's encoder makes of every row, (B, 2 latent_features).
 
         Tasks are padded to one number of rows; if that wastes much, in sets of about as many.
         """
         place, counts = place_in_task(task, self.tasks), rows_per_task(task, self.tasks)
         most = int(counts.max())
-        if self.tasks * most <= WASTE * len(rows):
-            return self._padded(x[rows], task, place, most)
+        if self.tasks * most <= WASTE * len(x):
+            return self._padded(x, task, place, most)
         size = counts.clamp_min(1).double().log().div(math.log(STEP)).long()
         order = size[task].argsort(stable=True)
         found = []
@@ -184,13 +177,13 @@ class GaussianEncoder(nn.Module):
             if len(one):
                 members, among = task[one].unique(return_inverse=True)
                 most = int(counts[members].max())
-                found.append(self._padded(x[rows[one]], among, place[one], most, members))
+                found.append(self._padded(x[one], among, place[one], most, members))
         return torch.cat(found)[order.argsort()]
 
     def _padded(
         self, x: Tensor, task: Tensor, place: Tensor, most: int, members: Tensor | None = None
     ) -> Tensor:
-        """Every row through its task's layers, (E, 2 latent_features).
+        """Every row through its task's layers, (B, 2 latent_features).
 
         Args:
             x, task, place: rows, whose each is among the members, and which of theirs it is.

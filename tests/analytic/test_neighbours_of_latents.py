@@ -135,11 +135,12 @@ def test_rows_of_ragged_tasks_under_their_own_encoders(sizes: list[int]) -> None
 
 
 def test_rows_under_a_few_encoders() -> None:
-    encoder = model(None).posteriors.latents
-    x = data()[0]
+    bundle = model(None).posteriors
+    x, _, task = data()
     sources = torch.randint(T, (len(x), 4), generator=torch.Generator().manual_seed(4))
     sources[:, 0] = 1  # one that everybody asks
-    found, every = encoder.chosen_rows(x, sources), encoder(x)
+    found, every = bundle.encode(x, task, sources)[1](), bundle.latents(x)
+    assert found is not None
     rows = torch.arange(len(x)).unsqueeze(1)
     assert found.batch_shape == sources.shape
     torch.testing.assert_close(found.mean, every.mean[sources, rows])
