@@ -63,6 +63,7 @@ _build/.pages: $(PAGES)
 
 # A failed build must fail again: Sphinx would not repeat the warnings of pages that it has read.
 book: $(READY) _build/.code _build/.pages
+	$(BIN)/python tools/execute.py book _build/.jupyter_cache
 	$(BIN)/jupyter-book build . -W -n --keep-going || { rm -rf _build/.doctrees; exit 1; }
 	$(BIN)/python tools/package.py _build/html
 
