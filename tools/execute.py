@@ -20,7 +20,9 @@ def main(book: Path, place: Path) -> None:
     for chapter in sorted(book.glob("*.ipynb")):
         cache.add_nb_to_project(str(chapter.resolve()))
     done = load_executor("local-parallel", cache).run_and_cache(timeout=TIMEOUT)
-    print(f"executed {len(done.succeeded)} chapters, {len(done.excepted) + len(done.errored)} failed")
+    print(
+        f"executed {len(done.succeeded)} chapters, {len(done.excepted) + len(done.errored)} failed"
+    )
 
 
 if __name__ == "__main__":
