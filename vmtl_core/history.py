@@ -34,6 +34,18 @@ class Interval(NamedTuple):
     low: Tensor
     high: Tensor
 
+    @property
+    def factor(self) -> tuple[float, float] | None:
+        """Ends over mean, if they are the same for all of several entries; else None.
+
+        Entries too many to be told apart kept their ratios when `fit` averaged over them. The
+        interval is then that of one factor that all have in common, and of no entry of its own.
+        """
+        low, high = (end.flatten() / self.mean.flatten() for end in self[1:])
+        if len(low) < 2 or not all(torch.allclose(end, end[:1]) for end in (low, high)):
+            return None
+        return low[0].item(), high[0].item()
+
 
 class History:
     """What happened during `fit`: the terms at every step, alpha and beta at some of them.
@@ -98,16 +110,24 @@ class History:
         return self
 
     def summary(self) -> str:
-        """How the fit ended, and every hyperparameter with its 90 % interval, as text."""
+        """How the fit ended, and every hyperparameter with its 90 % interval, as text.
+
+        Those that kept their ratios have one interval, of their common factor; see `Interval`.
+        """
         ended = {True: "settled", False: "stopped before it had settled", None: "not judged"}
         lines = [f"{self.method}: {self.step} steps, {ended[self.converged]}"]
         if self.step:
             lines[0] += f"; elbo {self.terms['elbo'][-1]:.4g}"
         for name, found in self.hyperparameters.items():
+            factor = found.factor
             rows = (t.flatten().tolist() for t in found)
             for i, (mean, low, high) in enumerate(zip(*rows, strict=True)):
                 label = f"{name}[{i}]" if found.mean.numel() > 1 else name
-                lines.append(f"{label:<22}{mean:>10.4g}  [{low:.4g}, {high:.4g}]")
+                ends = "" if factor else f"  [{low:.4g}, {high:.4g}]"
+                lines.append(f"{label:<22}{mean:>10.4g}{ends}")
+            if factor:
+                low, high = factor
+                lines.append(f"{name}: all of them by one factor, [{low:.4g}, {high:.4g}]")
         return "\n".join(lines)
 
     def __repr__(self) -> str:

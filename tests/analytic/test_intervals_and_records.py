@@ -129,6 +129,23 @@ def test_summary() -> None:
     assert "stopped before it had settled" in new.summary()
 
 
+def test_one_factor_of_all() -> None:
+    """Entries that keep their ratios have one interval, and the summary prints it once."""
+    draws = torch.tensor([0.5, 1.0, 2.0]).outer(torch.tensor([1.0, 3.0])).reshape(3, 1, 2)
+    found = report.interval(draws, torch.full((3,), 1 / 3))
+    assert found.factor == pytest.approx((0.5 / 3.5 * 3, 2 / 3.5 * 3))
+    draws[0, 0, 0] = 0.6  # no longer in step
+    assert report.interval(draws, torch.full((3,), 1 / 3)).factor is None
+    assert Interval(*torch.tensor([[1.0], [0.5], [2.0]])).factor is None  # of itself alone
+    made = a_history()
+    made.hyperparameters["sd"] = found
+    assert [" ".join(line.split()) for line in made.summary().splitlines()[2:]] == [
+        "sd[0] 1.167",
+        "sd[1] 3.5",
+        "sd: all of them by one factor, [0.4286, 1.714]",
+    ]
+
+
 def test_state_is_a_copy() -> None:
     """What is put back equals what was there; neither changes with the other."""
     made = a_history()

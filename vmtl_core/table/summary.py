@@ -9,6 +9,10 @@ import numpy as np
 
 WIDTH = 84
 """Characters of the longest line of prose."""
+TOGETHER = (
+    "The sds of tasks are too many to be told apart: they kept their ratios, and what has an "
+    "interval is one factor of them all, 90 % {}. It doesn't say that any one of them isn't 0."
+)
 
 
 def text(model: Any) -> str:
@@ -31,7 +35,9 @@ def _population(model: Any) -> list[str]:
     """Mean and spread of every coefficient."""
     table = model._population(model._level(0.9))
     spread = model.history_.hyperparameters.get("population_sd")
-    lines = ["", f"{'':<26}{'population':>11}  {'90 %':<22}{'sd of tasks':>11}  {'90 %':<20}"]
+    factor = spread.factor if spread is not None else None
+    head = f"{'':<26}{'population':>11}  {'90 %':<22}{'sd of tasks':>11}"
+    lines = ["", head if factor else f"{head}  {'90 %':<20}"]
     if spread is not None:
         unit = model.inputs_.unit
         mean, low, high = (
@@ -41,8 +47,11 @@ def _population(model: Any) -> list[str]:
         name = f"{row.input} ({row[2]})" if "class" in table else row.input
         line = f"{name[:25]:<26}{row.mean:>11.4g}  {_range(row.lower, row.upper):<22}"
         if spread is not None:
-            line += f"{mean[i]:>11.4g}  {_range(low[i], high[i]):<20}"
+            ends = "" if factor else _range(low[i], high[i])
+            line += f"{mean[i]:>11.4g}  {ends:<20}"
         lines.append(line.rstrip())
+    if factor:
+        lines += ["", fill(TOGETHER.format(_range(*factor)), WIDTH)]
     return lines
 
 
