@@ -13,6 +13,8 @@ from vmtl_core.elbo import ELBOTerms, MultiTaskELBO
 
 LARGEST_RECORD = 20_000_000  # numbers kept of alpha and beta together
 AVERAGED = ("elbo", "log_likelihood", "kl_weights", "kl_latents", "hyperprior", "own_elbo")
+FACTORS = {"population_sd": "population_factor", "transfer_width": "transfer_factor"}
+"""Hyperparameters that may keep their ratios, and what tells of it."""
 
 
 class ConvergenceWarning(UserWarning):
@@ -34,18 +36,6 @@ class Interval(NamedTuple):
     low: Tensor
     high: Tensor
 
-    @property
-    def factor(self) -> tuple[float, float] | None:
-        """Ends over mean, if they are the same for all of several entries; else None.
-
-        Entries too many to be told apart kept their ratios when `fit` averaged over them. The
-        interval is then that of one factor that all have in common, and of no entry of its own.
-        """
-        low, high = (end.flatten() / self.mean.flatten() for end in self[1:])
-        if len(low) < 2 or not all(torch.allclose(end, end[:1]) for end in (low, high)):
-            return None
-        return low[0].item(), high[0].item()
-
 
 class History:
     """What happened during `fit`: the terms at every step, alpha and beta at some of them.
@@ -55,7 +45,9 @@ class History:
         converged: whether the objective had settled; None where it wasn't judged.
         hyperparameters: name -> `Interval` in units of the data, of the learned ones that were
             averaged over: "noise_scale", "population_mean", "population_sd", "transfer_width";
-            empty after Adam, or with `average=False`.
+            empty after Adam, or with `average=False`. Population sds, or widths, too many to be
+            told apart kept their ratios: then "population_factor", or "transfer_factor", is what
+            all means are multiplied by, and the interval of a single one says no more than that.
         draws: name -> draws of the same from their posterior, (S, ...), each as likely; the noise's
             and the population's in step with each other.
         terms: name -> list of floats, one per step: "elbo", its terms "log_likelihood",
@@ -112,22 +104,22 @@ class History:
     def summary(self) -> str:
         """How the fit ended, and every hyperparameter with its 90 % interval, as text.
 
-        Those that kept their ratios have one interval, of their common factor; see `Interval`.
+        Those that kept their ratios have one interval, of their common factor.
         """
         ended = {True: "settled", False: "stopped before it had settled", None: "not judged"}
         lines = [f"{self.method}: {self.step} steps, {ended[self.converged]}"]
         if self.step:
             lines[0] += f"; elbo {self.terms['elbo'][-1]:.4g}"
         for name, found in self.hyperparameters.items():
-            factor = found.factor
             rows = (t.flatten().tolist() for t in found)
             for i, (mean, low, high) in enumerate(zip(*rows, strict=True)):
                 label = f"{name}[{i}]" if found.mean.numel() > 1 else name
-                ends = "" if factor else f"  [{low:.4g}, {high:.4g}]"
+                ends = (
+                    ""
+                    if FACTORS.get(name) in self.hyperparameters
+                    else f"  [{low:.4g}, {high:.4g}]"
+                )
                 lines.append(f"{label:<22}{mean:>10.4g}{ends}")
-            if factor:
-                low, high = factor
-                lines.append(f"{name}: all of them by one factor, [{low:.4g}, {high:.4g}]")
         return "\n".join(lines)
 
     def __repr__(self) -> str:

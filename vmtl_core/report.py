@@ -10,8 +10,9 @@ from torch import Tensor
 
 from vmtl_core.bundle import as_rows
 from vmtl_core.expectations import has_expectation
-from vmtl_core.history import IdentificationWarning, Interval, UnitsWarning
+from vmtl_core.history import FACTORS, IdentificationWarning, Interval, UnitsWarning
 from vmtl_core.likelihoods import LinearGaussian
+from vmtl_core.population import NARROW, WIDE
 from vmtl_core.units import MANY_INPUTS, design, unidentified
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from vmtl_core.units import Measured
 
 LEVELS = (0.05, 0.95)
+SAME, MOST = 1e-9, 0.9
+"""Steps of logs from draw to draw that differ by less are one; so many must be, for kept ratios."""
 KEPT = 500
 """Draws of the hyperparameters that a history keeps."""
 FAR_MEAN, FAR_SD = 3.0, 5.0
@@ -29,11 +32,40 @@ FAR_MEAN, FAR_SD = 3.0, 5.0
 
 
 def intervals(
-    model: MultiTaskELBO, found: Averaged | GroupAverage, ascent: Ascent, units: Measured
+    draws: dict[str, tuple[Tensor, Tensor]], found: Averaged | GroupAverage
 ) -> dict[str, Interval]:
-    """Posterior means and 90 % intervals of the learned hyperparameters; see `weighted`."""
-    draws = weighted(model, found, ascent, units)
+    """Posterior means and 90 % intervals of the learned hyperparameters, of what `weighted` gave.
+
+    Where sds or widths kept their ratios, of their common factor too.
+    """
+    draws = dict(draws)
+    for name, logs in (("population_sd", found.draws.log_sd), ("transfer_width", found.widths)):
+        factor = None if name not in draws or logs is None else common_factor(logs, draws[name][1])
+        if factor is not None:
+            weights = draws[name][1]
+            draws[FACTORS[name]] = (factor / (weights @ factor)).unsqueeze(1), weights
     return {name: interval(*pair) for name, pair in draws.items()}
+
+
+def common_factor(logs: Tensor, weights: Tensor) -> Tensor | None:
+    """What all of several numbers are multiplied by, (S,), up to a constant.
+
+    None where they don't keep their ratios from draw to draw, or don't move. One that came to the
+    end of what is allowed doesn't count; neither do the ratios' jumps between candidates.
+
+    Args:
+        logs: draws of their logs, (S, ...), those of a candidate one after the other.
+        weights: of the draws, (S,).
+    """
+    logs = logs.flatten(1)
+    logs = logs[:, ((logs > NARROW) & (logs < WIDE)).all(0)]
+    steps = logs[weights > 0].diff(dim=0)
+    if logs.shape[1] < 2 or not (steps.abs() > SAME).any():
+        return None
+    alike = ((steps - steps[:, :1]).abs() < SAME).all(1)
+    if alike.sum() < MOST * len(alike):
+        return None
+    return (logs - logs.mean(0)).mean(1).exp()
 
 
 def weighted(

@@ -56,7 +56,7 @@ from vmtl_core.history import (
 from vmtl_core.mixing import Schedule, constant, cosine_decay
 from vmtl_core.report import (
     equally_likely,
-    interval,
+    intervals,
     warn_of_unidentified,
     warn_of_units,
     weighted,
@@ -495,5 +495,5 @@ def _average(
     values = [t.to(like) for t in (loc, root, noise, *with_base)]
     model.average.fill(*values, labels=getattr(result, "labels", None))
     draws = weighted(model, result, ascent, units)
-    history.hyperparameters = {name: interval(*pair) for name, pair in draws.items()}
+    history.hyperparameters = intervals(draws, result)
     history.draws = {name: equally_likely(*pair) for name, pair in draws.items()}

@@ -8,7 +8,7 @@ import torch
 from torch import Size, Tensor
 
 from vmtl_core import history as h
-from vmtl_core import report
+from vmtl_core import population, report
 from vmtl_core.history import History, Interval
 
 
@@ -67,12 +67,13 @@ def reported(draws: int = 5, columns: int = 2, **changes: Any) -> dict[str, Inte
     event = Size((3, columns)) if columns > 1 else Size((3,))
     weights = SimpleNamespace(event_shape=event)
     model = SimpleNamespace(posteriors=SimpleNamespace(weights=weights))
-    result = report.intervals(
+    weighted = report.weighted(
         model,  # type: ignore[arg-type]
         found,  # type: ignore[arg-type]
         SimpleNamespace(own=own),  # type: ignore[arg-type]
         units,  # type: ignore[arg-type]
     )
+    result = report.intervals(weighted, found)  # type: ignore[arg-type]
     share = log_weights.exp()
     if "noise_scale" in result:
         torch.testing.assert_close(result["noise_scale"].mean, share @ (4 * noise.exp()))
@@ -131,18 +132,29 @@ def test_summary() -> None:
 
 def test_one_factor_of_all() -> None:
     """Entries that keep their ratios have one interval, and the summary prints it once."""
-    draws = torch.tensor([0.5, 1.0, 2.0]).outer(torch.tensor([1.0, 3.0])).reshape(3, 1, 2)
-    found = report.interval(draws, torch.full((3,), 1 / 3))
-    assert found.factor == pytest.approx((0.5 / 3.5 * 3, 2 / 3.5 * 3))
-    draws[0, 0, 0] = 0.6  # no longer in step
-    assert report.interval(draws, torch.full((3,), 1 / 3)).factor is None
-    assert Interval(*torch.tensor([[1.0], [0.5], [2.0]])).factor is None  # of itself alone
+    weights = torch.full((60,), 1 / 60)
+    factor = torch.randn(60).exp()
+    logs = factor.outer(torch.tensor([1.0, 3.0, 0.2])).log().reshape(60, 1, 3)
+
+    def same(logs: Tensor) -> bool:
+        found = report.common_factor(logs, weights)
+        return found is not None and torch.allclose(found / found[1], factor / factor[1])
+
+    assert same(logs)
+    at_the_end = logs.clone()
+    at_the_end[0, 0, 2] = population.NARROW
+    assert same(at_the_end)
+    two = torch.cat([logs[:30], logs[30:] + torch.tensor([0.1, -0.1, 0.0])])  # two candidates
+    assert same(two)
+    for apart in (logs + 1e-3 * torch.randn(60, 1, 3), logs[..., :1], logs[:1].expand(60, 1, 3)):
+        assert report.common_factor(apart, weights) is None
     made = a_history()
-    made.hyperparameters["sd"] = found
+    made.hyperparameters["population_sd"] = made.hyperparameters.pop("sd")
+    made.hyperparameters["population_factor"] = made.hyperparameters["noise_scale"]
     assert [" ".join(line.split()) for line in made.summary().splitlines()[2:]] == [
-        "sd[0] 1.167",
-        "sd[1] 3.5",
-        "sd: all of them by one factor, [0.4286, 1.714]",
+        "population_sd[0] 1",
+        "population_sd[1] 2",
+        "population_factor 0.5 [0.25, 0.75]",
     ]
 
 

@@ -35,7 +35,7 @@ def _population(model: Any) -> list[str]:
     """Mean and spread of every coefficient."""
     table = model._population(model._level(0.9))
     spread = model.history_.hyperparameters.get("population_sd")
-    factor = spread.factor if spread is not None else None
+    factor = model.history_.hyperparameters.get("population_factor")
     head = f"{'':<26}{'population':>11}  {'90 %':<22}{'sd of tasks':>11}"
     lines = ["", head if factor else f"{head}  {'90 %':<20}"]
     if spread is not None:
@@ -51,7 +51,8 @@ def _population(model: Any) -> list[str]:
             line += f"{mean[i]:>11.4g}  {ends:<20}"
         lines.append(line.rstrip())
     if factor:
-        lines += ["", fill(TOGETHER.format(_range(*factor)), WIDTH)]
+        _, *ends = (float(end) for end in factor)
+        lines += ["", fill(TOGETHER.format(_range(*ends)), WIDTH)]
     return lines
 
 
