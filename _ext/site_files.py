@@ -85,7 +85,7 @@ def preview(picture: Path) -> Image.Image:
 
 
 def redirect(old: str, new: str) -> str:
-    """The page at an old address, `book/12_groups`: it leads to the new one, anchor and all."""
+    """The page at an old address, `book/old`: it leads to the new one, anchor and all."""
     target = "../" * old.count("/") + f"{new}.html"
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>This page has moved</title>'

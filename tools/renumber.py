@@ -36,7 +36,7 @@ CHAPTERS = re.compile(
     r"\b[Cc]hapter\s+(?:#\s+)?\d+\b(?!\.\d)"
     r"|\b[Cc]hapters\s+(?:#\s+)?\d+(?:\s*(?:,(?:\s+and)?|\band|\bto|\bor|–|-)\s*\d+)*\b(?!\.\d)"
 )
-FOREIGN = re.compile(r"(?:\d{4}|`),\s*$")
+FOREIGN = re.compile(r"(?:\d{4}|\{cite[^`]*`[^`]*`),\s*$")
 EXERCISE = re.compile(r"\b((?:[Ee]xercises?|[Ss]olution of) )((?:\d+\.\d+(?:, | and | to )?)+)")
 QUOTED = re.compile(r"""(?<=["'])([1-9]\d?\.[1-9]\d?)(?=\\?["'])""")
 NAMED = re.compile(r"(?<=[a-z])_([1-9]\d?)_([1-9]\d?)(?!\d)")

@@ -172,7 +172,7 @@ class WeightsPrior(KeepsSettings):
         own_sources: whether the sources are own-data posteriors, which fit a learned base prior;
             the mixture then gives it no gradient.
         neighbours: how many sources a task's prior is made of; None for all others.
-        groups: whether the components are groups of tasks, (12.3), in the place of single ones.
+        groups: whether the components are groups of tasks, (14.3), in the place of single ones.
     """
 
     def __init__(
@@ -272,7 +272,7 @@ class WeightsPrior(KeepsSettings):
 
     @torch.no_grad()
     def _groups(self, sources: Distribution, member: Tensor) -> Distribution:
-        """What every task's groups say of it without it, and p_0, (T, C + 1). Equation (12.3).
+        """What every task's groups say of it without it, and p_0, (T, C + 1). Equation (14.3).
 
         A source's site is its posterior without p_0; where it knows less than p_0, as before a fit,
         or by rounding, it says nothing.

@@ -61,5 +61,5 @@ def test_every_named_notebook_exists() -> None:
 
 def test_what_is_left_behind_is_found() -> None:
     assert cited("a.md", "by (4.99)") == {"4.99"}
-    assert cited("a.py", "# by (4.99)\nf = (4.98)\n") == {"4.99"}
+    assert cited("a.py", "# as found by (4.99)\nf = (4.98)\n") == {"4.99"}
     assert chapters("chapters 3, 4 and 17; Bishop, *PRML*, 2006, chapter 23") == {3, 4, 17}

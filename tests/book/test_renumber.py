@@ -31,7 +31,7 @@ BEFORE = {
     "book/teaching.md": "| [12. Groups](12_groups.ipynb) | 12.1, 12.5 | 12.1 |",
     "book/intro.md": "| 12 | Groups | 30 |\n{cite}`bishop`, chapter 12\nBishop, *PRML*, 2006, chapter 12.",
     "book/notes.md": "[that](12_groups.ipynb#eq-12-5a) and [this](11_echo.ipynb#eq-11-2) {equation}`12.5`"
-    " chapters 10 to\n12, version 12.5, 0.12, (12.5), (12.50), (12.9), f(12.5)",
+    " chapters 10 to\n12, version 12.5, 0.12, (12.5), (12.50), (12.9), f(12.5), `a`, chapter 12",
     "_toc.yml": "  - file: book/11_echo\n  - file: book/12_groups\n",
     "vmtl_core/lab/exercises/chapter_12.py": 'number="12.1", stub_12_1, "(12.5) asks"',
     "tests/book/answers_06_12.py": '("12.1", 12.5), torch.tensor(12.5)',
@@ -66,7 +66,7 @@ def test_a_chapter_moves_with_all_that_names_it(tree: Path) -> None:
     assert text(tree, "book/intro.md") == BEFORE["book/intro.md"].replace("| 12 |", "| 14 |")
     assert text(tree, "book/notes.md") == (
         "[that](14_groups.ipynb#eq-14-5a) and [this](11_echo.ipynb#eq-11-2) {equation}`14.5`"
-        " chapters 10 to\n14, version 12.5, 0.12, (14.5), (12.50), (12.9), f(12.5)"
+        " chapters 10 to\n14, version 12.5, 0.12, (14.5), (12.50), (12.9), f(12.5), `a`, chapter 14"
     )
     assert text(tree, "_toc.yml").endswith("book/14_groups\n")
     assert '[14_groups]\n"14.5".title = "Bound"' in text(tree, "vmtl_core/lab/data/equations.toml")

@@ -1,4 +1,4 @@
-"""Pictures of chapter 12, groups of tasks."""
+"""Pictures of chapter 14, groups of tasks."""
 
 from collections.abc import Mapping, Sequence
 
@@ -47,7 +47,7 @@ def law(difference: Tensor, gaps: Mapping[str, Tensor], variances: Mapping[str, 
 
 
 def evidence(bounds: Mapping[str, Tensor], truth: int) -> Figure:
-    """The bound (12.5) against the number of groups, 0 for none, a line for each width."""
+    """The bound (14.5) against the number of groups, 0 for none, a line for each width."""
     figure, axes = canvas(1, 1, (5.6, 3.1))
     axis = axes[0, 0]
     looks = zip(bounds.items(), COLOURS, LINES, MARKERS, strict=False)
@@ -64,7 +64,7 @@ def evidence(bounds: Mapping[str, Tensor], truth: int) -> Figure:
 
 
 def helpers(maps: Mapping[str, Tensor]) -> Figure:
-    """Who helps whom, (12.8): a square for each pair of tasks, darker for more; nobody is last.
+    """Who helps whom, (14.8): a square for each pair of tasks, darker for more; nobody is last.
 
     Args:
         maps: name -> responsibilities, (T, T + 1).

@@ -1,4 +1,4 @@
-"""Solutions of chapters 6 to 12 agree with computations that share nothing with them.
+"""Solutions of chapters 6 to 14 agree with computations that share nothing with them.
 
 Quadrature, autograd, counting, simulation and numerical optimisation; the cases are those of the
 exercise, in float64.
@@ -325,11 +325,11 @@ def test_11_6_is_the_law_for_equal_tasks_and_more_for_unequal_ones() -> None:
         assert in_errors == pytest.approx(math.sqrt(2) * (ratio + 1 / ratio))
 
 
-# Chapter 12
+# Chapter 14
 
 
-def test_12_6_by_integrating_over_the_centre() -> None:
-    for (means, squares, within, centre, between, a), value in solved("12.6"):
+def test_14_6_by_integrating_over_the_centre() -> None:
+    for (means, squares, within, centre, between, a), value in solved("14.6"):
         spread = (squares + within).sqrt()
 
         def likelihood(g: Tensor, m: Tensor = means, s: Tensor = spread) -> Tensor:
@@ -345,14 +345,14 @@ def test_12_6_by_integrating_over_the_centre() -> None:
         torch.testing.assert_close(value, odds.log())
 
 
-def test_12_6_agreement_is_worth_little() -> None:
+def test_14_6_agreement_is_worth_little() -> None:
     """As its solution says: at most so many nats at m_0, and against a group by the square of Delta."""
     within, between, a, square = 0.3, 0.9, 1.0, 0.05
     total, prior = within + between, -math.log(4 * a + 1)
 
     def evidence(delta: float, square: float = square) -> float:
         means, squares = torch.tensor([delta / 2, -delta / 2]), torch.full((2,), square)
-        return float(find("12.6").solution(means, squares, within, 0.0, between, a)) - prior
+        return float(find("14.6").solution(means, squares, within, 0.0, between, a)) - prior
 
     most = -0.5 * math.log(1 - (between / total) ** 2)
     assert evidence(0.0) < evidence(0.0, 1e-9) == pytest.approx(most)
@@ -361,8 +361,8 @@ def test_12_6_agreement_is_worth_little() -> None:
 
 
 def seated_together(a: float) -> float:
-    """The prior probability that two tasks share a group: exercise 12.3 of all seatings, added up."""
-    restaurant = find("12.3").solution
+    """The prior probability that two tasks share a group: exercise 14.3 of all seatings, added up."""
+    restaurant = find("14.3").solution
     seatings = {labels: restaurant(list(labels), a) for labels in SEATINGS}
     assert sum(seatings.values()) == pytest.approx(1)
     return seatings[(0, 0)]

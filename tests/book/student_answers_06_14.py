@@ -1,4 +1,4 @@
-"""Wrong answers to the exercises of chapters 6 to 12 that came last, as in `student_answers`."""
+"""Wrong answers to the exercises of chapters 6 to 14 that came last, as in `student_answers`."""
 
 import math
 from typing import Any
@@ -188,13 +188,13 @@ LATER: list[tuple[str, Any, str | None]] = [
     ("11.7", "option C", "probability"),
     ("11.7", "(d)", "nothing"),
     ("11.7", "a.", "other schools"),
-    ("12.6", lambda *a: right("12.6")(*a).exp(), "exp"),
-    ("12.6", lambda *a: right("12.6")(*a).sigmoid(), "probability"),
-    ("12.6", together_by_one_spread, "within left out"),
-    ("12.6", lambda m, s, *a: right("12.6")(m, s**2, *a), "squares squared"),
+    ("14.6", lambda *a: right("14.6")(*a).exp(), "exp"),
+    ("14.6", lambda *a: right("14.6")(*a).sigmoid(), "probability"),
+    ("14.6", together_by_one_spread, "within left out"),
+    ("14.6", lambda m, s, *a: right("14.6")(m, s**2, *a), "squares squared"),
     (
-        "12.6",
-        lambda *a: right("12.6")(*a) + 2 * math.log(4 * a[-1] + 1),
+        "14.6",
+        lambda *a: right("14.6")(*a) + 2 * math.log(4 * a[-1] + 1),
         "the prior: has the wrong",
     ),
 ]
