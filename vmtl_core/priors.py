@@ -167,7 +167,7 @@ class WeightsPrior(KeepsSettings):
         base_prior: None, "standard", "learned" or a Distribution of batch shape ().
         transfer: what a source says of another task. "stationary": one delta per coordinate of w
             is learned, in units of p_0's standard deviation, and w' is drawn towards p_0's mean,
-            so that tasks stay as spread as p_0, (11.16); needs a Gaussian base prior. "learned":
+            so that tasks stay as spread as p_0, (12.5); needs a Gaussian base prior. "learned":
             delta in units of w, as above; a number above 0 fixes it; None is 0.
         own_sources: whether the sources are own-data posteriors, which fit a learned base prior;
             the mixture then gives it no gradient.

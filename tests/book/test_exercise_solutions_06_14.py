@@ -291,9 +291,9 @@ def minus_elbos(p: Any, delta: float, one: float, two: float) -> float:
 
 
 @pytest.mark.parametrize("case", range(3))
-def test_11_6_fused_below_and_apart_above(case: int) -> None:
+def test_11_1_fused_below_and_apart_above(case: int) -> None:
     """By a search that knows no derivation, begun close to the fused point."""
-    (noise, first, second), threshold = solved("11.6")[case]
+    (noise, first, second), threshold = solved("11.1")[case]
     one, two = noise**2 / first, noise**2 / second
     for factor, fused in ((0.97, True), (1.03, False)):
         delta = factor * threshold
@@ -304,10 +304,10 @@ def test_11_6_fused_below_and_apart_above(case: int) -> None:
         assert (abs(found.x[0] - found.x[1]) < 1e-4 * delta) == fused
 
 
-def test_11_6_very_unequal_tasks_have_a_second_optimum() -> None:
+def test_11_1_very_unequal_tasks_have_a_second_optimum() -> None:
     """As its solution says: apart, below the distance, and better than the fused point."""
     one, two = 1.0, 0.01
-    delta = 0.98 * find("11.6").solution(1.0, 1, 100)
+    delta = 0.98 * find("11.1").solution(1.0, 1, 100)
     start = [0.3 * delta, 0.0, math.log(one), math.log(two)]
     options = {"maxiter": 40_000, "maxfev": 40_000}
     found = minimize(minus_elbos, start, (delta, one, two), "Nelder-Mead", options=options)
@@ -315,14 +315,40 @@ def test_11_6_very_unequal_tasks_have_a_second_optimum() -> None:
     assert found.fun < delta**2 / (2 * (one + two))
 
 
-def test_11_6_is_the_law_for_equal_tasks_and_more_for_unequal_ones() -> None:
+def test_11_1_is_the_law_for_equal_tasks_and_more_for_unequal_ones() -> None:
     """In standard errors of Delta: sqrt(2) (s_1 / s_2 + s_2 / s_1), as its solution says."""
-    solution = find("11.6").solution
+    solution = find("11.1").solution
     assert solution(0.6, 9, 9) == pytest.approx(4 * 0.6 / 3)
     for first, second in ((4, 4), (4, 9), (2, 50)):
         in_errors = solution(1.0, first, second) / math.sqrt(1 / first + 1 / second)
         ratio = math.sqrt(second / first)
         assert in_errors == pytest.approx(math.sqrt(2) * (ratio + 1 / ratio))
+
+
+# Chapter 13
+
+
+def test_13_2_by_simulation() -> None:
+    """Scores drawn, the best rival found, the bar asked; and the numbers of its solution."""
+    for (rivals,), value in solved("13.2"):
+        noise = torch.randn(200_000, rivals + 1, generator=torch.Generator().manual_seed(0))
+        reached = noise[:, 0] > noise[:, 1:].amax(1) - math.sqrt(2)
+        assert_mean(reached.double(), torch.as_tensor(value).double())
+    solution = find("13.2").solution
+    assert [round(solution(k), 2) for k in (1, 10)] == [0.84, 0.46]
+    assert round(30 * solution(10)) == 14
+    assert round(mistake("13.2", "independent")(10), 2) == 0.18
+
+
+def test_13_3_from_the_covariance() -> None:
+    """Variance of the mean, and of the expected sample variance, as quadratic forms."""
+    for (n, r), value in solved("13.3"):
+        covariance = (1 - r) * torch.eye(n) + r * torch.ones(n, n)
+        centre = torch.eye(n) - 1 / n
+        true = covariance.mean()
+        reported = (centre @ covariance @ centre).trace() / (n - 1) / n
+        assert float(value) == pytest.approx((true / reported).sqrt().item())
+    assert round(find("13.3").solution(10, 0.2), 1) == 1.9
 
 
 # Chapter 14

@@ -55,7 +55,7 @@ def test_singletons_are_nobody_in_a_group() -> None:
 
 
 def test_a_group_of_one_other_task_is_the_stationary_transfer() -> None:
-    """(11.16): what a pair's other member says by (14.3) is its report, drawn towards m_0."""
+    """(12.5): what a pair's other member says by (14.3) is its report, drawn towards m_0."""
     data, at, mean = rows(SIZES), hyper(), torch.randn(1, 2)
     site, sd = data.site(), at.log_sd.exp()
     member = hard([0, 0, 1, 1], 2)
