@@ -37,7 +37,7 @@ def of_chapter(chapter: Path) -> list[Exercise]:
 @every_chapter
 def test_a_student_sees_no_solution(chapter: Path) -> None:
     number = int(chapter.name[:2])
-    made = student(read(chapter), number)
+    made = student(read(chapter), f"{number:02d}")
     nbformat.validate(made)
     prose, code = text(made.cells, "markdown"), text(made.cells, "code")
     assert "<details>" not in prose

@@ -164,7 +164,7 @@ EXERCISES = [
             ),
             Mistake(
                 "missed",
-                "that is the probability of missing the bar, one minus the one asked for; with "
+                "that is the probability that the noise makes it miss the bar, one minus the one asked for; with "
                 "more rivals it grows.",
                 missed_13_2,
             ),
