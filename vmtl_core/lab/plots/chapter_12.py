@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+import torch
 from matplotlib.figure import Figure
 from torch import Tensor
+from torch.distributions import Normal
 
 from vmtl_core.lab.plots.chapter_11 import SOURCES
 from vmtl_core.lab.plots.style import (
@@ -17,6 +19,32 @@ from vmtl_core.lab.plots.style import (
     canvas,
     label_panels,
 )
+
+
+def transfers(
+    w: Tensor, told: Mapping[str, Mapping[float, tuple[float, float]]], source: Normal, base: Normal
+) -> Figure:
+    """What a source says of the listening task as delta grows: a panel a transfer.
+
+    Args:
+        w: where to draw, (G,).
+        told: for each transfer, for each delta, mean and standard deviation.
+        source, base: the source and the population p_0.
+    """
+    figure, axes = canvas(1, len(told), (3.9, 3.0), sharey=True)
+    for axis, (name, laws) in zip(axes[0], told.items(), strict=True):
+        axis.fill_between(w, base.log_prob(w).exp(), color=GREY, alpha=0.25, lw=0)
+        axis.plot(w, source.log_prob(w).exp(), color=BLACK, lw=1)
+        for (delta, (mean, sd)), colour, dash in zip(
+            laws.items(), (BLUE, GREEN, ORANGE, VERMILLION), LINES, strict=False
+        ):
+            density = Normal(torch.as_tensor(mean), torch.as_tensor(sd)).log_prob(w).exp()
+            axis.plot(w, density, color=colour, ls=dash, label=f"δ = {delta:g}")
+        axis.set(title=name, xlabel="$w_1$", ylim=(0, None))
+    axes[0, 0].set_ylabel("density")
+    axes[0, 0].legend(fontsize=8)
+    label_panels(axes[0])
+    return figure
 
 
 def widths(width: Tensor, shares: Mapping[str, Tensor], covered: Mapping[str, Tensor]) -> Figure:
