@@ -24,7 +24,7 @@ export MKL_NUM_THREADS := 1
 export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
-.PHONY: help env book test nightly dependencies mutants drill serve lab handouts bench format strip record address clean
+.PHONY: help env book test nightly dependencies mutants drill serve lab handouts bench format strip record renumber address clean
 help:
 	@echo "make book    build the book into _build/html"
 	@echo "make test    build the book, then run the tests; chapters are compared as the build executed them"
@@ -39,6 +39,8 @@ help:
 	@echo "make format  format the code and the chapters"
 	@echo "make strip   strip the chapters' outputs, keeping those the tests compare"
 	@echo "make record CHAPTER=book/07_linked_tasks.ipynb   run a chapter, store what the tests compare"
+	@echo "make renumber MOVES=\"12=14\"   another number for a chapter, everywhere; also EQUATIONS=\"11.10=12.1\""
+	@echo "             and EXERCISES=\"11.2=12.1\""
 	@echo "make address REPO=owner/name   say where this repository is, everywhere it matters; by default,"
 	@echo "             where this clone comes from; REPO=none takes the address away"
 	@echo "make clean   remove what was built (not $(VENV))"
@@ -120,6 +122,10 @@ record: $(READY)
 	$(BIN)/ruff format $(CHAPTER)
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace $(CHAPTER)
 	$(BIN)/python tools/strip_notebooks.py $(CHAPTER)
+
+renumber:
+	$(PYTHON) tools/renumber.py $(MOVES) $(if $(EQUATIONS),--equations $(EQUATIONS)) \
+		$(if $(EXERCISES),--exercises $(EXERCISES))
 
 address:
 	$(PYTHON) tools/address.py $(if $(filter none,$(REPO)),--none,$(or $(REPO),--from-remote))

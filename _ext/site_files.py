@@ -5,6 +5,7 @@
 - A description of every page, its title and, on a site with an address, a picture, for search engines
   and for those who share a link.
 - `sitemap.xml`, on a site with an address: a list of the pages.
+- A page at each old address of a page that moved, `moved.txt`, which leads to the new one.
 """
 
 import re
@@ -17,6 +18,7 @@ from docutils import nodes
 from PIL import Image
 from sphinx.application import Sphinx
 
+MOVED = Path(__file__).parent / "moved.txt"
 TEMPLATES = Path(__file__).parent / "templates"
 PICTURE = Path(__file__).parents[1] / "book" / "images" / "readme.png"
 PREVIEW = "_static/preview.png"
@@ -82,6 +84,30 @@ def preview(picture: Path) -> Image.Image:
     return result
 
 
+def redirect(old: str, new: str) -> str:
+    """The page at an old address, `book/old`: it leads to the new one, anchor and all."""
+    target = "../" * old.count("/") + f"{new}.html"
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>This page has moved</title>'
+        f'<meta name="robots" content="noindex"><meta http-equiv="refresh" content="1; url={target}">'
+        f'<script>location.replace("{target}" + location.hash)</script></head>'
+        f'<body><p>This page has <a href="{target}">moved</a>.</p></body></html>\n'
+    )
+
+
+def moved(table: str) -> dict[str, str]:
+    """Old and new names of pages, a pair a line."""
+    return dict(line.split() for line in table.splitlines())
+
+
+def add_redirects(app: Sphinx, exception: Exception | None) -> None:
+    """Write a page at each old address."""
+    if exception is not None or app.builder.format != "html" or not MOVED.is_file():
+        return
+    for old, new in moved(MOVED.read_text("utf-8")).items():
+        (Path(app.outdir) / f"{old}.html").write_text(redirect(old, new), "utf-8")
+
+
 def add_files(app: Sphinx, exception: Exception | None) -> None:
     """Write what needs the site's address, on a site that was built and has one."""
     site = app.config.html_baseurl
@@ -105,4 +131,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", add_page)
     app.connect("html-page-context", describe_page)
     app.connect("build-finished", add_files, priority=940)
+    app.connect("build-finished", add_redirects, priority=940)
     return {"version": "1", "parallel_read_safe": True}

@@ -1,4 +1,4 @@
-"""Sources against divergences on the schools, for chapter 11.
+"""Sources against divergences on the schools, for the appendix.
 
     python benchmarks/echo_schools.py
 

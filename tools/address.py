@@ -214,7 +214,7 @@ def set_address(root: Path, new: Address | None) -> list[str]:
         The names of the files that changed.
     """
     old = current(root)
-    chapters = sorted((root / "book").glob("[0-9][0-9]_*.ipynb"))
+    chapters = sorted((root / "book").glob("*.ipynb"))
     texts = {root / name: page(root / name, pairs, old, new) for name, pairs in SENTENCES.items()}
     texts |= {path: notebook(path, new) for path in chapters}
     changed = {path: text for path, text in texts.items() if text != path.read_text("utf-8")}

@@ -34,11 +34,11 @@ The cell below keeps what you solved in a file beside this notebook. Save the no
 
 
 def chapters() -> list[Path]:
-    """The chapters, in order."""
-    return sorted((ROOT / "book").glob("[0-9][0-9]_*.ipynb"))
+    """The chapters, in order, and the appendix."""
+    return sorted((ROOT / "book").glob("*.ipynb"))
 
 
-def student(chapter: Any, number: int) -> Any:
+def student(chapter: Any, number: str) -> Any:
     """The chapter without solutions and outputs; where there are exercises, with a cell to hand in."""
     result = deepcopy(chapter)
     for cell in result.cells:
@@ -49,7 +49,7 @@ def student(chapter: Any, number: int) -> Any:
     result.cells = [cell for cell in result.cells if cell.source]
     if not any("check(" in cell.source for cell in result.cells if cell.cell_type == "code"):
         return result
-    call = f'from vmtl_core.lab.exercises import progress\n\nprogress("answers_{number:02d}.csv")'
+    call = f'from vmtl_core.lab.exercises import progress\n\nprogress("answers_{number}.csv")'
     result.cells += [nbformat.v4.new_markdown_cell(HAND_IN), nbformat.v4.new_code_cell(call)]
     name_cells(result.cells)
     return result
@@ -104,7 +104,7 @@ def main(out: Path) -> int:
     for chapter in chapters():
         read = nbformat.read(chapter, as_version=4)
         pages: dict[str, str] = {
-            f"student/{chapter.name}": nbformat.writes(student(read, int(chapter.name[:2]))),
+            f"student/{chapter.name}": nbformat.writes(student(read, chapter.stem.split("_")[0])),
             f"solutions/{chapter.name}": nbformat.writes(with_solutions(read)),
         }
         executed = ROOT / "_build" / "jupyter_execute" / "book" / chapter.name

@@ -32,7 +32,7 @@ class Transfer:
     """Covariance added for a delta in units of w, (P, D, D)."""
 
     def apply(self, sources: Gaussians, log_width: Tensor | None, base: Gaussians) -> Gaussians:
-        """(11.16) or (2.6): laws of w given that the source's is one of `sources`, (..., T, P, D).
+        """(12.5) or (2.6): laws of w given that the source's is one of `sources`, (..., T, P, D).
 
         `log_width` is (..., P, D), `base` (..., 1, P, D).
         """

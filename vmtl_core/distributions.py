@@ -175,7 +175,7 @@ def widen(dist: Distribution, width: Tensor) -> Distribution:
 def relax(dist: Distribution, base: Distribution, width: Tensor) -> Distribution:
     r"""The law of w = m_0 + rho (w' - m_0) + sqrt(1 - rho^2) s_0 noise, w' from a Gaussian `dist`.
 
-    Equation (11.16), for each coordinate, with $\rho = 1 / \sqrt{1 + \delta^2}$: what a draw from
+    Equation (12.5), for each coordinate, with $\rho = 1 / \sqrt{1 + \delta^2}$: what a draw from
     the population N(m_0, s_0^2) tells of another whose correlation with it is rho. Whatever delta
     is, w' from the population gives w from the population; `widen` gives a wider one.
 

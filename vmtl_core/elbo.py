@@ -99,7 +99,7 @@ class MultiTaskELBO(KeepsSettings):
             means z = x.
         task_sizes: N_t, how many examples each task has in all.
         sources: what the prior of a task is made of. "groups": groups of tasks, each as all its
-            members but this one tell it by their own data, (12.3); which and how many is chosen by
+            members but this one tell it by their own data, (14.3); which and how many is chosen by
             the evidence, in `fit`. "own": the other tasks one by one, each by a second posterior
             fitted to its own data alone under the base prior, (5.5); "previous": their current q,
             detached; "joint": their current q, gradients and all. "auto": "groups" where the closed
@@ -513,7 +513,7 @@ class MultiTaskELBO(KeepsSettings):
     def responsibilities(self) -> Tensor:
         """phi[t, k], which source explains task t: same shape as `alpha`. Equation (4.5).
 
-        With groups, (12.8): how often k is in the group of t over the average of `fit`, each time
+        With groups, (14.8): how often k is in the group of t over the average of `fit`, each time
         shared among the others there; the last column has the times that t is in a group without
         others, or in none.
         """

@@ -81,7 +81,7 @@ def restaurant(member: Tensor) -> Tensor:
 
 
 def helpers(labels: Tensor) -> Tensor:
-    """Whose group task t shares over K partitions, (T, T + 1), the last column nobody's. Equation (12.8).
+    """Whose group task t shares over K partitions, (T, T + 1), the last column nobody's. Equation (14.8).
 
     Args:
         labels: each task's group, -1 for none, (K, T).

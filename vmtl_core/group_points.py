@@ -62,10 +62,10 @@ class Drawn(NamedTuple):
 
 
 def average_groups(table: Table, own: Own, found: list[Candidate], seed: int) -> GroupAverage:
-    """Posteriors at points drawn from hyperparameters, memberships and candidates. Equation (12.7).
+    """Posteriors at points drawn from hyperparameters, memberships and candidates. Equation (14.7).
 
     A candidate's evidence is its bound, integrated over the hyperparameters by importance sampling.
-    At a point, partitions are drawn from memberships in which no task hears itself, (12.6),
+    At a point, partitions are drawn from memberships in which no task hears itself, (14.6),
     stratified for every task; given a partition the rest is exact but for the sites.
 
     Args:

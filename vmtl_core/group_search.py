@@ -48,7 +48,7 @@ class Candidate(NamedTuple):
     member: Tensor
     """(T, C + 1)."""
     bound: float
-    """Equation (12.5)."""
+    """Equation (14.5)."""
 
     @property
     def grouped(self) -> bool:
@@ -221,7 +221,7 @@ def _climb(table: Table, own: Own, start: Hyper, member: Tensor, best: float) ->
 
 
 def _value(table: Table, own: Own, hyper: Hyper, member: Tensor) -> Tensor:
-    """The bound (12.5) with the hyperpriors of a fit."""
+    """The bound (14.5) with the hyperpriors of a fit."""
     site = table.site(own.noise.tasks(hyper.noise), own.other)
     total = gather(site, hyper, member).value + log_partition(member)
     total = total + own.noise.log_hyperprior(hyper.noise)

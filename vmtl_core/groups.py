@@ -6,7 +6,7 @@ delta the transfer width,
     w_t ~ N(g_c, V_w) in group c,  g_c ~ N(m_0, V_b),  V_b = V_0 / (1 + delta^2),  V_w = V_0 - V_b,
     w_t ~ N(m_0, V_0) in none,
 
-so that every task is as spread as the population whatever the groups, (12.1). Memberships have
+so that every task is as spread as the population whatever the groups, (14.1). Memberships have
 Dirichlet weights: concentration a on being in none, a / C on each group; with ever more groups that is
 a Chinese restaurant, the search begins with one that is empty. Leading dimensions are points of the
 hyperparameters.
@@ -61,7 +61,7 @@ class Factors(NamedTuple):
 
 
 def factors(log_sd: Tensor, log_width: Tensor) -> Factors:
-    """The population's variance divided by delta. Equation (12.1)."""
+    """The population's variance divided by delta. Equation (14.1)."""
     sd = log_sd.clamp(NARROW, WIDE).exp()
     twice = 2 * log_width.clamp(-EXTREME, EXTREME)
     each = sd * twice.sigmoid().sqrt(), sd * (-twice).sigmoid().sqrt(), sd
@@ -69,7 +69,7 @@ def factors(log_sd: Tensor, log_width: Tensor) -> Factors:
 
 
 class Message(NamedTuple):
-    """What data say of the mean of what they are about: log p = c - m'Wm/2 + r'm. Equation (12.2)."""
+    """What data say of the mean of what they are about: log p = c - m'Wm/2 + r'm. Equation (14.2)."""
 
     precision: Tensor
     """W, (..., P, D, D)."""
@@ -89,7 +89,7 @@ class Message(NamedTuple):
 
 
 def message(precision: Tensor, natural: Tensor, factor: Tensor) -> Message:
-    """Integrate u ~ N(m, FF') out of exp(-u'Au/2 + b'u): W = A - A C A, r = b - A C b. Equation (12.2)."""
+    """Integrate u ~ N(m, FF') out of exp(-u'Au/2 + b'u): W = A - A C A, r = b - A C b. Equation (14.2)."""
     found = update(precision, natural, torch.zeros_like(natural), factor)
     pulled = precision @ found.root
     return Message(
@@ -184,7 +184,7 @@ def log_weights(member: Tensor, concentration: float = CONCENTRATION) -> Tensor:
 
 
 def log_partition(member: Tensor, concentration: float = CONCENTRATION) -> Tensor:
-    """Log prior of memberships, weights integrated out, and their entropy, (...,). Equation (12.5).
+    """Log prior of memberships, weights integrated out, and their entropy, (...,). Equation (14.5).
 
     Groups have no names: with K of C in use, C! / (C - K)! ways to name them are one partition.
     """
@@ -219,7 +219,7 @@ def log_width_hyperprior(log_width: Tensor, tied: bool = False) -> Tensor:
 def memberships(
     site: Site, hyper: Hyper, member: Tensor, sweeps: int, concentration: float = CONCENTRATION
 ) -> Tensor:
-    """Coordinate ascent on the bound: who belongs where, (..., T, C + 1). Equation (12.4)."""
+    """Coordinate ascent on the bound: who belongs where, (..., T, C + 1). Equation (14.4)."""
     for _ in range(sweeps):
         scores = gather(site, hyper, member).expected() + log_weights(member, concentration)
         before, member = member, scores.softmax(-1)
@@ -229,7 +229,7 @@ def memberships(
 
 
 def cavity_memberships(site: Site, hyper: Hyper, member: Tensor, sweeps: int) -> Tensor:
-    """The same where no task hears itself: groups and weights without it. Equation (12.6)."""
+    """The same where no task hears itself: groups and weights without it. Equation (14.6)."""
     spread = factors(hyper.log_sd, hyper.log_width)
     between = spread.between.unsqueeze(-4)
     for _ in range(sweeps):
@@ -253,7 +253,7 @@ def cavity_memberships(site: Site, hyper: Hyper, member: Tensor, sweeps: int) ->
 
 
 def cavities(inside: Message, member: Tensor) -> tuple[Tensor, Tensor]:
-    """What each group's members say of its centre without task t, (..., T, C, P, ...). Equation (12.3)."""
+    """What each group's members say of its centre without task t, (..., T, C, P, ...). Equation (14.3)."""
     share = member[..., :-1]
     precision, natural = pooled(share, inside.precision, 3), pooled(share, inside.natural, 2)
     wide = share[..., None, None]
@@ -266,7 +266,7 @@ def cavities(inside: Message, member: Tensor) -> tuple[Tensor, Tensor]:
 def cavity_laws(
     site: Site, mean: Tensor, log_sd: Tensor, log_width: Tensor, member: Tensor
 ) -> Gaussians:
-    """What each group says of task t without it, at a fixed m_0, (..., T, C, P, ...). Equation (12.3).
+    """What each group says of task t without it, at a fixed m_0, (..., T, C, P, ...). Equation (14.3).
 
     Args:
         site: of every task, (..., T, P, ...).

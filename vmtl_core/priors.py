@@ -167,12 +167,12 @@ class WeightsPrior(KeepsSettings):
         base_prior: None, "standard", "learned" or a Distribution of batch shape ().
         transfer: what a source says of another task. "stationary": one delta per coordinate of w
             is learned, in units of p_0's standard deviation, and w' is drawn towards p_0's mean,
-            so that tasks stay as spread as p_0, (11.16); needs a Gaussian base prior. "learned":
+            so that tasks stay as spread as p_0, (12.5); needs a Gaussian base prior. "learned":
             delta in units of w, as above; a number above 0 fixes it; None is 0.
         own_sources: whether the sources are own-data posteriors, which fit a learned base prior;
             the mixture then gives it no gradient.
         neighbours: how many sources a task's prior is made of; None for all others.
-        groups: whether the components are groups of tasks, (12.3), in the place of single ones.
+        groups: whether the components are groups of tasks, (14.3), in the place of single ones.
     """
 
     def __init__(
@@ -272,7 +272,7 @@ class WeightsPrior(KeepsSettings):
 
     @torch.no_grad()
     def _groups(self, sources: Distribution, member: Tensor) -> Distribution:
-        """What every task's groups say of it without it, and p_0, (T, C + 1). Equation (12.3).
+        """What every task's groups say of it without it, and p_0, (T, C + 1). Equation (14.3).
 
         A source's site is its posterior without p_0; where it knows less than p_0, as before a fit,
         or by rounding, it says nothing.

@@ -100,7 +100,7 @@ def fit(
     Models of ours that are linear in x (`latents=None`, `GaussianWeights` with full covariance,
     likelihoods `Linear...`, divergence "jensen" or "convex") are fitted by coordinate ascent in
     closed form, (5.14) to (5.16), in some ten sweeps, and with groups after a search for them,
-    (12.5); all others by Adam, those of more than 50
+    (14.5); all others by Adam, those of more than 50
     inputs too, pixels as a rule, for which a matrix a task is much work. The temperature of the
     closed form is that of the last step, its expectation over Gumbel draws is taken over a fixed
     set of them, and its arithmetic is in float64 and in standard units, so that the units of the
@@ -131,7 +131,7 @@ def fit(
         average: whether a closed-form fit with `sources="groups"` or "own" and hyperpriors is
             repeated at points of the hyperparameters (noise scale, population mean and sd, transfer
             width) drawn from their posterior, (5.17), with groups also at partitions of the tasks,
-            (12.7), which `predictive` then averages over. The model's parameters are those of the
+            (14.7), which `predictive` then averages over. The model's parameters are those of the
             optimum either way.
         checkpoint: a file in which the fit keeps what it has: model, history and optimiser, written
             aside and renamed. Killed at any moment, the same call goes on from the file and gives

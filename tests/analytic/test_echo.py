@@ -7,6 +7,8 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
+from tests.stats import assert_mean
+from vmtl_core.lab.experiments import two_tasks
 from vmtl_core.lab.experiments.echo import (
     exact_posterior,
     joint_posterior,
@@ -32,7 +34,7 @@ def objective(parameters: Tensor, difference: float, square: float, spread: floa
 def test_joint_with_width(
     difference: float, count: int, noise: float, width: float, start: tuple[float, ...]
 ) -> None:
-    """(11.13) the minimum over both means and both variances, from unequal starts too."""
+    """(12.4) the minimum over both means and both variances, from unequal starts too."""
     found = minimize(objective, start, (difference, noise**2 / count, width**2), tol=1e-13)
     m1, m2, log_v1, log_v2 = found.x
     law = joint_posterior(difference, count, noise, width)
@@ -55,7 +57,7 @@ def test_joint_without_width() -> None:
 
 @pytest.mark.parametrize(("difference", "count", "noise", "width"), CASES)
 def test_own_is_exact(difference: float, count: int, noise: float, width: float) -> None:
-    """(11.11) is the marginal of the joint posterior, by inverting its precision matrix."""
+    """(12.2) is the marginal of the joint posterior, by inverting its precision matrix."""
     square = noise**2 / count
     inner = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]) / width**2
     covariance = torch.linalg.inv(inner + torch.eye(2) / square)
@@ -69,7 +71,7 @@ def test_own_is_exact(difference: float, count: int, noise: float, width: float)
 
 
 def test_exact_without_width_is_pooling() -> None:
-    """(11.11) with width 0: one mean, variance s^2 / 2."""
+    """(12.2) with width 0: one mean, variance s^2 / 2."""
     for function in (own_posterior, exact_posterior):
         found = function(1.7, 8, 1.0)
         torch.testing.assert_close(found.gap, torch.tensor(0.0))
@@ -107,7 +109,7 @@ def test_previous_is_products_of_densities(
 
 
 def test_known_mistakes_are_seen() -> None:
-    """(11.4), (11.11) half the threshold, no root of N, own data in the source: all differ."""
+    """(11.4), (12.2) half the threshold, no root of N, own data in the source: all differ."""
     law, own = joint_posterior(1.5, 16, 0.8), own_posterior(1.5, 16, 0.8, 0.3)
     for threshold in (2 * 0.8 / 4, 4 * 0.8 / 16):
         assert abs(law.gap.item() - (1.5 - threshold)) > 0.1
@@ -118,3 +120,22 @@ def test_known_mistakes_are_seen() -> None:
 def test_rounds_are_checked() -> None:
     with pytest.raises(ValueError, match="`rounds` must be at least 1; got 0"):
         previous_posterior(1.0, 4, 1.0, rounds=0)
+
+
+def test_readings_differ_by_what_was_asked_and_intervals_cover_what_they_should() -> None:
+    """(11.8) by simulation; the rows that the chapters fit."""
+    difference = torch.tensor([0.3, -2.0], dtype=torch.float64)
+    x, y, task = two_tasks.readings(difference, 5, 0.7)
+    assert x.shape == (10, 1)
+    means = torch.stack([y[task == t].mean(0) for t in (0, 1)])
+    torch.testing.assert_close((means[0] - means[1]).double(), difference, atol=1e-6, rtol=0)
+    assert two_tasks.two_tasks(5, 0.7, 2, sources="joint")(x, y, task).kl_weights.shape == (2,)
+    generator = torch.Generator().manual_seed(0)
+    for width, rounds in ((0.0, 2), (1.0, 2), (1.0, 7)):
+        truth = torch.randn(200_000, generator=generator).double() * torch.tensor([[0.0], [width]])
+        ybar = truth + torch.randn(2, 200_000, generator=generator).double()
+        pair = previous_posterior(ybar[0] - ybar[1], 1, 1.0, rounds=rounds)
+        error = (ybar.mean(0) + pair.gap / 2 - truth[0]).abs()
+        found = (error < two_tasks.REACH * pair.variance.sqrt()).double()
+        wanted = two_tasks.covered(previous_posterior(1.0, 1, 1.0, rounds=rounds), width)
+        assert_mean(found, wanted)

@@ -188,7 +188,7 @@ def correlation() -> Tensor:
 
 
 def test_relaxed_density() -> None:
-    """(11.16) what w' says of w is the law of w given w' in the bivariate normal: integrate it."""
+    """(12.5) what w' says of w is the law of w given w' in the bivariate normal: integrate it."""
     loc, scale = torch.tensor([[2.0, 0.3]]), torch.tensor([[0.4, 1.1]])
     near = relax(Independent(Normal(loc, scale), 1), population(), DELTA)
     points, step = line()
@@ -206,7 +206,7 @@ def test_relaxed_density() -> None:
 
 
 def test_relaxed_draws() -> None:
-    """(11.16) draws of m_0 + rho (w' - m_0) + sqrt(1 - rho^2) s_0 noise have its moments."""
+    """(12.5) draws of m_0 + rho (w' - m_0) + sqrt(1 - rho^2) s_0 noise have its moments."""
     dist = Independent(Normal(torch.tensor([[2.0, 0.3]]), torch.tensor([[0.4, 1.1]])), 1)
     rho, (centre,), (spread,) = correlation(), population().mean, population().stddev
     noise = torch.randn(100_000, 1, 2) * spread * (1 - rho**2).sqrt()
@@ -217,7 +217,7 @@ def test_relaxed_draws() -> None:
 
 
 def test_the_population_stays_as_it_is() -> None:
-    """(11.16) w' from p_0 gives w from p_0 for every delta; known tasks drawn from it do together."""
+    """(12.5) w' from p_0 gives w from p_0 for every delta; known tasks drawn from it do together."""
     for delta in (0.0, 0.5, 1.0, 40.0):
         same = relax(population(), population(), torch.tensor(delta))
         torch.testing.assert_close(same.mean, population().mean)
@@ -231,7 +231,7 @@ def test_the_population_stays_as_it_is() -> None:
 
 
 def test_from_a_copy_to_the_base_prior() -> None:
-    """(11.16) delta 0 is the source itself, a large delta p_0; near 0 `widen` by delta s_0."""
+    """(12.5) delta 0 is the source itself, a large delta p_0; near 0 `widen` by delta s_0."""
     dist = Independent(Normal(torch.tensor([[2.0, 0.3]]), torch.tensor([[0.4, 1.1]])), 1)
     copy = relax(dist, population(), torch.tensor(0.0))
     torch.testing.assert_close(copy.mean, dist.mean)
@@ -253,7 +253,7 @@ def covariances(q: Any) -> Tensor:
 
 @pytest.mark.parametrize("event", [(2,), (2, 3)], ids=["vector", "matrix"])
 def test_relaxed_covariances(event: tuple[int, ...]) -> None:
-    """(11.16) R S R + (1 - rho^2) v_0 for each column, from torch's own matrices."""
+    """(12.5) R S R + (1 - rho^2) v_0 for each column, from torch's own matrices."""
     torch.manual_seed(2)
     weights = vmtl.GaussianWeights(4, event, covariance="full")
     with torch.no_grad():
@@ -271,7 +271,7 @@ def test_relaxed_covariances(event: tuple[int, ...]) -> None:
 
 
 def test_relaxed_mixed_families() -> None:
-    """(11.16) each family as alone; what isn't Gaussian is refused."""
+    """(12.5) each family as alone; what isn't Gaussian is refused."""
     parts = [
         Independent(Normal(torch.ones(2, 2), 0.5), 1),
         MultivariateNormal(torch.zeros(1, 2), torch.eye(2)),
@@ -288,7 +288,7 @@ def test_relaxed_mixed_families() -> None:
 
 @pytest.mark.parametrize("sources", ["own", "joint"])
 def test_stationary_prior_of_the_model_is_the_formula(sources: str) -> None:
-    """(2.4) with (11.16), written out in loops; own sources hold p_0 fixed inside the mixture."""
+    """(2.4) with (12.5), written out in loops; own sources hold p_0 fixed inside the mixture."""
     torch.manual_seed(0)
     model = vmtl.MultiTaskELBO(
         vmtl.LinearGaussian(), vmtl.GaussianWeights(3, ()), task_sizes=[2, 2, 2],

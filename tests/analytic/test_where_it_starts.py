@@ -30,7 +30,7 @@ def test_base_priors() -> None:
 
 
 def test_widths() -> None:
-    """(2.6), (11.16) learned: .3; stationary, of p_0's sd: 1; both one a coordinate; a number stays."""
+    """(2.6), (12.5) learned: .3; stationary, of p_0's sd: 1; both one a coordinate; a number stays."""
     torch.testing.assert_close(prior(transfer="learned").width(), full(2, value=0.3))
     torch.testing.assert_close(prior(transfer="stationary").width(), full(2, value=1.0))
     torch.testing.assert_close(prior(transfer=0.4).width(), torch.tensor(0.4))

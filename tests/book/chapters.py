@@ -13,6 +13,7 @@ from tests.conftest import ROOT
 
 BOOK = ROOT / "book"
 CHAPTERS = sorted(BOOK.glob("[0-9][0-9]_*.ipynb"))
+APPENDICES = sorted(BOOK.glob("appendix_*.ipynb"))
 PAGES = sorted(BOOK.glob("*.md"))
 FENCE = re.compile(r"^(```+|~~~+).*?^\1[ \t]*$", re.M | re.S)
 DISPLAY = re.compile(r"\$\$.+?\$\$", re.S)
@@ -21,7 +22,7 @@ CODE_SPAN = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)", re.S)
 every_chapter = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
 README = ROOT / "README.md"
 every_page = pytest.mark.parametrize(
-    "page", [*CHAPTERS, *PAGES, README], ids=lambda path: path.name
+    "page", [*CHAPTERS, *APPENDICES, *PAGES, README], ids=lambda path: path.name
 )
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, MultivariateNormal, Normal, Poisson, kl_divergence
 
-from tests.book.student_answers_06_12 import LATER
+from tests.book.student_answers_06_14 import LATER
 
 Answers = list[tuple[str, Any, str | None]]
 
@@ -464,10 +464,10 @@ STUDENTS: Answers = [
     ("9.3", ratio, None),
     ("9.3", ratio_by_draws, "sampled"),
     ("10.1", lambda kl, b: b.exp() - (b - kl).softmax(-1), "not summed"),
-    ("11.2", echo_precision, "reversed"),
-    ("11.5", hearsay, "transpose"),
-    ("12.1", centre, "squares squared"),
-    ("12.1", centre_sd, "between squared"),
-    ("12.4", lambda t, c: c * math.log((2 * c + t) / (2 * c)), None),
+    ("12.2", echo_precision, "reversed"),
+    ("12.3", hearsay, "transpose"),
+    ("14.1", centre, "squares squared"),
+    ("14.1", centre_sd, "between squared"),
+    ("14.4", lambda t, c: c * math.log((2 * c + t) / (2 * c)), None),
     *LATER,
 ]

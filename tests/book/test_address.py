@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import ROOT
 from tools.address import SENTENCES, Address, current, first_lines, notebook, remote, set_address
 
-NAMED = [*SENTENCES, *(f"book/{path.name}" for path in (ROOT / "book").glob("[0-9][0-9]_*.ipynb"))]
+NAMED = [*SENTENCES, *(f"book/{path.name}" for path in (ROOT / "book").glob("*.ipynb"))]
 ADA, BOB = Address("ada/vmtl"), Address("Bob-2/bob-2.github.io")
 
 

@@ -26,7 +26,7 @@ PYTHON = re.compile(r"^```python\n(.*?)^```", re.M | re.S)
 HEADING = re.compile(r"^### Exercise (\d+\.\d+) (★{1,3}) (\S.*)$", re.M)
 PROJECT = re.compile(r"^### Project ★★★ \S.*$", re.M)
 RUBRIC = re.compile(r"^\| (\d+) \|", re.M)
-WITH_PROJECTS = (2, 4, 6, 8, 10, 12)
+WITH_PROJECTS = (2, 4, 6, 8, 10, 12, 14)
 
 
 every_exercise = pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.number)

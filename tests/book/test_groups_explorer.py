@@ -96,7 +96,7 @@ def test_no_groups_have_the_hierarchical_models_evidence() -> None:
 
 
 def test_sure_memberships_have_their_exact_evidence() -> None:
-    """Where nobody is unsure (12.5) is no bound: the evidence of a partition and its prior."""
+    """Where nobody is unsure (14.5) is no bound: the evidence of a partition and its prior."""
     seen = 0
     for widget in settings():
         for one in widget.partitions:

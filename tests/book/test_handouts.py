@@ -10,7 +10,7 @@ import nbformat
 import pytest
 import torch
 
-from tests.book.chapters import BOOK, CHAPTERS, every_chapter, read
+from tests.book.chapters import APPENDICES, BOOK, CHAPTERS, every_chapter, read
 from tests.book.test_exercise_cells import assignment, definition, source_of
 from tests.conftest import ROOT
 from tools.handouts import main, student, with_solutions
@@ -37,7 +37,7 @@ def of_chapter(chapter: Path) -> list[Exercise]:
 @every_chapter
 def test_a_student_sees_no_solution(chapter: Path) -> None:
     number = int(chapter.name[:2])
-    made = student(read(chapter), number)
+    made = student(read(chapter), f"{number:02d}")
     nbformat.validate(made)
     prose, code = text(made.cells, "markdown"), text(made.cells, "code")
     assert "<details>" not in prose
@@ -138,11 +138,11 @@ def test_slides_ask_nothing_of_a_network(tmp_path: Path) -> None:
 def test_all_that_is_written(tmp_path: Path) -> None:
     """Slides as well, of the chapters that a build has executed."""
     assert main(tmp_path) == 0
-    names = {chapter.name for chapter in CHAPTERS}
+    names = {chapter.name for chapter in (*CHAPTERS, *APPENDICES)}
     assert {path.name for path in (tmp_path / "student").iterdir()} == names
     assert {path.name for path in (tmp_path / "solutions").iterdir()} == names
     built = ROOT / "_build" / "jupyter_execute" / "book"
-    for chapter in CHAPTERS:
+    for chapter in (*CHAPTERS, *APPENDICES):
         page = tmp_path / "slides" / f"{chapter.stem}.html"
         assert page.exists() == (built / chapter.name).exists()
         assert not page.exists() or page.read_text("utf-8").count("<section") > 10

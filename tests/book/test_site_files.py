@@ -10,7 +10,19 @@ from docutils import nodes
 from docutils.core import publish_doctree
 from PIL import Image
 
-from _ext.site_files import PICTURE, SIZE, absolute, describe, describe_page, preview, sitemap
+from _ext.site_files import (
+    MOVED,
+    PICTURE,
+    SIZE,
+    absolute,
+    describe,
+    describe_page,
+    moved,
+    preview,
+    redirect,
+    sitemap,
+)
+from tests.book.chapters import table_of_contents
 
 LONG = "A sentence that goes on for longer than sixty characters, so that it describes a page."
 
@@ -91,3 +103,16 @@ def test_the_preview_has_the_shape_that_is_asked_for(tmp_path: Path) -> None:
     picture.save(tmp_path / "preview.png")
     with Image.open(tmp_path / "preview.png") as kept:
         assert len(kept.convert("L").getcolors() or range(99)) > 20, "a picture, not a blank"
+
+
+def test_an_old_address_leads_to_the_new_one() -> None:
+    page = redirect("book/old", "book/new")
+    assert page.count('"../book/new.html"') == 2
+    assert "url=../book/new.html" in page
+    assert "location.hash" in page
+
+
+def test_moved_pages_lead_to_pages_and_are_none() -> None:
+    for old, new in moved(MOVED.read_text("utf-8")).items():
+        assert new in table_of_contents()
+        assert old not in table_of_contents()

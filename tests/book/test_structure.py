@@ -10,6 +10,7 @@ import pytest
 
 import vmtl_core
 from tests.book.chapters import (
+    APPENDICES,
     BOOK,
     CHAPTERS,
     CODE_SPAN,
@@ -65,18 +66,23 @@ def anchors(page: Path) -> set[str]:
     return {slug(h) for h in headings} | equations | set(re.findall(r'id="([^"]+)"', text))
 
 
-@every_chapter
+every_notebook = pytest.mark.parametrize(
+    "chapter", [*CHAPTERS, *APPENDICES], ids=lambda path: path.stem
+)
+
+
+@every_notebook
 def test_is_a_valid_notebook(chapter: Path) -> None:
     nbformat.validate(read(chapter))
     assert read(chapter).nbformat == 4
 
 
-@every_chapter
+@every_notebook
 def test_is_kept_stripped(chapter: Path) -> None:
     assert chapter.read_text("utf-8") == stripped_text(chapter), "run `make strip`"
 
 
-@every_chapter
+@every_notebook
 def test_compared_outputs_are_stored(chapter: Path) -> None:
     """A tagged cell with no output or a null execution count would compare nothing."""
     compared = [cell for cell in read(chapter).cells if is_compared(cell)]
@@ -90,13 +96,13 @@ def test_compared_outputs_are_stored(chapter: Path) -> None:
         )
 
 
-@every_chapter
+@every_notebook
 @pytest.mark.parametrize("piece", HEADER)
 def test_header_says(chapter: Path, piece: str) -> None:
     assert re.search(HEADER[piece], header(chapter), re.I), f"the header does not say {piece}"
 
 
-@every_chapter
+@every_notebook
 def test_header_and_first_cell_know_the_address(chapter: Path) -> None:
     """The Colab button, absent while there is no address, and the lines that install what is missing."""
     wanted = notebook(chapter, address_of(ROOT))
@@ -112,7 +118,7 @@ def test_title_carries_the_number(chapter: Path) -> None:
     )
 
 
-@every_chapter
+@every_notebook
 @pytest.mark.parametrize("construct", MYST)
 def test_markdown_is_portable(chapter: Path, construct: str) -> None:
     """Colab knows no MyST."""
@@ -128,7 +134,7 @@ def checks_alone(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Assert)
 
 
-@every_chapter
+@every_notebook
 def test_cells_of_assertions_are_folded(chapter: Path) -> None:
     """A cell of which half or more is assertions is for the one who runs it; the reader opens it."""
     for cell in read(chapter).cells:
@@ -197,7 +203,7 @@ def test_links_resolve(page: Path) -> None:
             assert anchor in anchors(linked), f"{target}: no such heading"
 
 
-@every_chapter
+@every_notebook
 def test_chapter_is_listed(chapter: Path) -> None:
     assert f"book/{chapter.stem}" in table_of_contents(), "add a line to _toc.yml"
 
@@ -213,7 +219,7 @@ def test_chapters_are_in_order() -> None:
 
 
 def test_only_chapters_in_the_book_folder() -> None:
-    assert sorted(BOOK.glob("*.ipynb")) == CHAPTERS
+    assert sorted(BOOK.glob("*.ipynb")) == [*CHAPTERS, *APPENDICES]
 
 
 def test_api_page_lists_every_public_name() -> None:

@@ -57,7 +57,7 @@ ECHO = Explorer(
     focus=[*SOURCES, "reset", "difference", "count", "noise", "width", "rounds"],
     looks=[click(name) for name in SOURCES],
     sweep=([slide("width", 4)], "difference", list(range(0, 80, 2))),
-    chapter="book/11_echo_chamber.html",
+    chapter="book/11_echo.html",
     # The slider of rounds is on; a mouse would hide the focus.
     before_the_keys=lambda view: view.locator("[data-name='sources-previous']").evaluate(
         "e => e.click()"

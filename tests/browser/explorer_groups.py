@@ -163,5 +163,5 @@ GROUPS = Explorer(
     ],
     looks=[*(click(f"place-{i}") for i in range(len(PLACES))), choose("groups", "6")],
     sweep=([click("place-3")], "width", list(range(0, 60, 2))),
-    chapter="book/12_groups.html",
+    chapter="book/14_groups.html",
 )

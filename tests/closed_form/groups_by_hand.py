@@ -99,7 +99,7 @@ def joint(
     without: int | None = None,
     mean: Tensor | None = None,
 ) -> Joint:
-    """The model of (12.1) under a partition, written from its definition.
+    """The model of (14.1) under a partition, written from its definition.
 
     Args:
         label: group of every task, `groups` for none.

@@ -220,7 +220,7 @@ def pairs_of(labels: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("weights", [(1.0, -1.0), (1.0, 1.05), (1.0, -0.5, 0.2)])
 def test_few_tasks_have_the_exact_answer(weights: tuple[float, ...]) -> None:
-    """(12.7) against all partitions and a grid of both hyperparameters, one input.
+    """(14.7) against all partitions and a grid of both hyperparameters, one input.
 
     Means within a tenth of a posterior sd, and sds within a tenth.
     """
@@ -253,7 +253,7 @@ def test_clear_groups_have_the_exact_answer() -> None:
 
 
 def test_the_evidence_of_a_candidate_is_an_integral() -> None:
-    """(12.7): its bound with the hyperpriors of an average, over a grid of sd and width."""
+    """(14.7): its bound with the hyperpriors of an average, over a grid of sd and width."""
     table, own = halves(4, slopes=CLEAR)
     found = candidates(table, own)
     step = float(GRID[1] - GRID[0])

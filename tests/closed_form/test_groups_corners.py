@@ -24,7 +24,7 @@ def close(found: Tensor, wanted: Tensor, tolerance: float = 1e-9) -> None:
 
 @pytest.mark.parametrize("kind", LIKELIHOODS)
 def test_nobody_in_a_group_is_the_hierarchical_model(kind: str) -> None:
-    """(12.1): log evidence and m_0 as (5.17) has them, of three points at once."""
+    """(14.1): log evidence and m_0 as (5.17) has them, of three points at once."""
     climb = ascent(build(kind), table(kind))
     own, found = climb.own, climb.problem.table
     draws = torch.linspace(-0.5, 0.5, 3)
@@ -55,7 +55,7 @@ def test_singletons_are_nobody_in_a_group() -> None:
 
 
 def test_a_group_of_one_other_task_is_the_stationary_transfer() -> None:
-    """(11.16): what a pair's other member says by (12.3) is its report, drawn towards m_0."""
+    """(12.5): what a pair's other member says by (14.3) is its report, drawn towards m_0."""
     data, at, mean = rows(SIZES), hyper(), torch.randn(1, 2)
     site, sd = data.site(), at.log_sd.exp()
     member = hard([0, 0, 1, 1], 2)
@@ -127,7 +127,7 @@ def no_rows(site: Site, task: int) -> Site:
 
 @pytest.mark.parametrize("label", [[0, 0, 1, 0], [2, 0, 0, 1]])
 def test_a_task_without_rows_says_nothing_and_hears_its_group(label: list[int]) -> None:
-    """(12.2), (12.3): its posterior is its prior, and the others' are those without it."""
+    """(14.2), (14.3): its posterior is its prior, and the others' are those without it."""
     data, at = rows(SIZES), hyper()
     site = no_rows(data.site(), 0)
     found = groups.gather(site, at, hard(label, 2))

@@ -23,7 +23,7 @@ def close(found: Tensor, wanted: Tensor) -> None:
 
 @every_width
 def test_a_message_is_the_integral_over_the_weights(columns: int) -> None:
-    """(12.2): log N(y; X m, X V X' + sigma^2) less the site's constant, at three means m."""
+    """(14.2): log N(y; X m, X V X' + sigma^2) less the site's constant, at three means m."""
     data, at = rows(SIZES, columns=columns), hyper(columns=columns)
     spread, site = groups.factors(at.log_sd, at.log_width), data.site()
     found = groups.message(site.precision, site.natural, spread.within)
@@ -41,7 +41,7 @@ def test_a_message_is_the_integral_over_the_weights(columns: int) -> None:
 
 
 def test_a_task_is_as_spread_as_the_population_in_every_group() -> None:
-    """(12.1): V_w + V_b = V_0, and V_0 / V_b = 1 + delta^2."""
+    """(14.1): V_w + V_b = V_0, and V_0 / V_b = 1 + delta^2."""
     at = hyper(columns=2)
     within, between, whole = (f.square() for f in groups.factors(at.log_sd, at.log_width))
     close(within + between, whole)
@@ -70,7 +70,7 @@ def test_the_evidence_of_a_partition(label: list[int], columns: int) -> None:
 @every_label
 @every_width
 def test_own_law_and_own_data_give_the_posterior(label: list[int], columns: int) -> None:
-    """(12.3) with m_0 integrated: Bayes' rule from it is the posterior of w_t given all data."""
+    """(14.3) with m_0 integrated: Bayes' rule from it is the posterior of w_t given all data."""
     data, at = rows(SIZES, columns=columns), hyper(columns=columns)
     site, wanted_label = data.site(), torch.tensor(label)
     prior, _ = groups.own_laws(site, at, wanted_label, GROUPS)
@@ -89,7 +89,7 @@ def test_own_law_and_own_data_give_the_posterior(label: list[int], columns: int)
 @every_label
 @every_width
 def test_what_a_group_says_of_a_task_without_it(label: list[int], columns: int) -> None:
-    """(12.3) at a known m_0: of every group, whether the task is in it or not."""
+    """(14.3) at a known m_0: of every group, whether the task is in it or not."""
     data, at = rows(SIZES, columns=columns), hyper(columns=columns)
     mean = torch.randn(columns, 2)
     member = hard(label, GROUPS)
@@ -128,7 +128,7 @@ def test_no_datum_comes_back(label: list[int]) -> None:
 
 
 def test_soft_memberships_stay_without_the_task_too() -> None:
-    """(12.3) holds for shares as for members."""
+    """(14.3) holds for shares as for members."""
     data, at = rows(SIZES), hyper()
     member = torch.rand(len(SIZES), GROUPS + 1).softmax(-1)
     mean = torch.randn(1, 2)

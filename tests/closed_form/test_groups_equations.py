@@ -1,4 +1,4 @@
-"""Each equation of chapter 12 against densities, enumeration or counting."""
+"""Each equation of chapter 14 against densities, enumeration or counting."""
 
 import math
 from typing import Any
@@ -69,14 +69,14 @@ def covariance(label: list[int]) -> Tensor:
 
 
 def test_a_group_leaves_the_population_as_it_is() -> None:
-    """(12.1) the variances within and between sum to V_0; two members are correlated by 1 / (1 + delta^2)."""
+    """(14.1) the variances within and between sum to V_0; two members are correlated by 1 / (1 + delta^2)."""
     within, between, whole = (root.square().squeeze() for root in factors(*hyper()[1:]))
     torch.testing.assert_close(within + between, whole)
     torch.testing.assert_close(between / whole, torch.tensor(1 / (1 + DELTA**2)))
 
 
 def test_a_message_is_the_density_of_the_data_given_the_mean() -> None:
-    """(12.2) up to a constant, for three weights and rows that don't determine them."""
+    """(14.2) up to a constant, for three weights and rows that don't determine them."""
     draw = torch.Generator().manual_seed(0)
     x, y = torch.randn(2, 3, generator=draw), torch.randn(2, generator=draw)
     spread = torch.tensor([0.3, 1.0, 2.0])
@@ -90,7 +90,7 @@ def test_a_message_is_the_density_of_the_data_given_the_mean() -> None:
 
 
 def test_a_cavity_is_what_the_others_say() -> None:
-    """(12.3) by conditioning the joint Gaussian of w_0 and the other members' sample means on these."""
+    """(14.3) by conditioning the joint Gaussian of w_0 and the other members' sample means on these."""
     label = [0, 0, 1, 0, 1]
     laws = cavity_laws(site(), torch.full((1, 1), 0.2), *hyper()[1:], sure(label, 2))
     others = torch.tensor([1, 3])
@@ -103,7 +103,7 @@ def test_a_cavity_is_what_the_others_say() -> None:
 
 
 def test_memberships_climb_the_bound() -> None:
-    """(12.4) no sweep lowers (12.5), without the ways to name the groups, which jump."""
+    """(14.4) no sweep lowers (14.5), without the ways to name the groups, which jump."""
     member, values = unsure(), []
     for _ in range(8):
         named = log_names(member)
@@ -120,7 +120,7 @@ def log_names(member: Tensor) -> float:
 
 
 def test_a_sure_partition_has_its_joint_density() -> None:
-    """(12.5) is log p(sample means, partition); the prior sums to 1 over the 203 partitions."""
+    """(14.5) is log p(sample means, partition); the prior sums to 1 over the 203 partitions."""
     prior = []
     for label in partitions(5):
         member = sure([c if c >= 0 else 5 for c in label], 5)
@@ -132,7 +132,7 @@ def test_a_sure_partition_has_its_joint_density() -> None:
 
 
 def test_memberships_without_own_voice_are_counts_times_predictions() -> None:
-    """(12.6) one round, from the laws of (12.3) at the mean of m_0."""
+    """(14.6) one round, from the laws of (14.3) at the mean of m_0."""
     member = unsure()
     mean = gather(site(), hyper(), member).mean
     laws = cavity_laws(site(), mean, *hyper()[1:], member)
@@ -146,7 +146,7 @@ def test_memberships_without_own_voice_are_counts_times_predictions() -> None:
 
 
 def test_a_prediction_is_the_average_over_points() -> None:
-    """(12.7) posteriors given points of the hyperparameters and partitions, all of one weight."""
+    """(14.7) posteriors given points of the hyperparameters and partitions, all of one weight."""
     x, y, task = table()
     model = build(sources="groups")
     fit(model, x, y, task, progress=False)
@@ -158,7 +158,7 @@ def test_a_prediction_is_the_average_over_points() -> None:
 
 
 def test_helpers_are_counted_over_partitions() -> None:
-    """(12.8) by hand: two partitions of four tasks."""
+    """(14.8) by hand: two partitions of four tasks."""
     found = helpers(torch.tensor([[0, 0, 0, -1], [0, 1, 0, 1]]))
     wanted = [
         [0, 0.25, 0.75, 0, 0],

@@ -26,7 +26,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 def components(model: vmtl.MultiTaskELBO, t: int) -> list[MultivariateNormal]:
-    """What every group says of task t without it, and p_0, by (12.3), task by task in matrices.
+    """What every group says of task t without it, and p_0, by (14.3), task by task in matrices.
 
     In units of w: p_0 is N(o + B m_0, B V_0 B'), and so on.
     """
@@ -70,7 +70,7 @@ def components(model: vmtl.MultiTaskELBO, t: int) -> list[MultivariateNormal]:
 
 @every_kind
 def test_the_prior_of_every_task_by_hand(kind: str) -> None:
-    """(12.3), (2.4): `weights_prior` is the mixture, its weights the others in a group, and a / C."""
+    """(14.3), (2.4): `weights_prior` is the mixture, its weights the others in a group, and a / C."""
     model = fitted(kind).model
     member = memberships(model)
     groups = member.shape[1] - 1
@@ -158,7 +158,7 @@ def test_the_groups_are_found_and_shown() -> None:
 
 @every_kind
 def test_the_map_has_rows_of_sum_one(kind: str) -> None:
-    """(12.8), (4.5): alpha and responsibilities are (T, T + 1), their diagonals 0."""
+    """(14.8), (4.5): alpha and responsibilities are (T, T + 1), their diagonals 0."""
     model = fitted(kind).model
     for found in (model.alpha(), model.responsibilities()):
         assert found.shape == (TASKS, TASKS + 1)
@@ -175,7 +175,7 @@ def test_the_map_knows_the_groups() -> None:
 
 
 def test_responsibilities_by_hand() -> None:
-    """(12.8): each point's group of t, shared among the others there; else nobody's."""
+    """(14.8): each point's group of t, shared among the others there; else nobody's."""
     model = fitted().model
     labels = model.average.labels
     wanted = torch.zeros(TASKS, TASKS + 1)

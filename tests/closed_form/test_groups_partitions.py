@@ -56,7 +56,7 @@ def partitions(tasks: int, most: int) -> list[list[int]]:
     "label", [[0, 0, 1, 3, 1], [3, 3, 3, 3, 3], [0, 1, 2, 0, 3], [1] * 5], ids=str
 )
 def test_the_prior_of_a_partition_by_brute_force(label: list[int]) -> None:
-    """(12.5): the labels' Dirichlet-multinomial, added up over all ways to name the groups in use."""
+    """(14.5): the labels' Dirichlet-multinomial, added up over all ways to name the groups in use."""
     counts = torch.tensor([CONCENTRATION / 3] * 3 + [CONCENTRATION])
     ways = {
         tuple(perm[one] if one < 3 else 3 for one in label)
@@ -67,14 +67,14 @@ def test_the_prior_of_a_partition_by_brute_force(label: list[int]) -> None:
 
 
 def test_partitions_have_probability_one() -> None:
-    """(12.5) over all partitions of four tasks into at most four groups, and none."""
+    """(14.5) over all partitions of four tasks into at most four groups, and none."""
     each = torch.stack([groups.log_partition(hard(label, 4)) for label in partitions(TASKS, 4)])
     assert float(each.logsumexp(0)) == pytest.approx(0.0, abs=1e-12)
 
 
 @pytest.mark.parametrize("label", [[0, 0, 1, -1, 1], [0] * 5, [0, 1, 2, 3, -1]], ids=str)
 def test_many_groups_are_a_chinese_restaurant(label: list[int]) -> None:
-    """(12.5) as the groups become many."""
+    """(14.5) as the groups become many."""
     many = 200_000
     label = [many if one < 0 else one for one in label]
     found = float(groups.log_partition(hard(label, many)))
@@ -91,7 +91,7 @@ def evidence(data: Rows, at: Hyper, most: int) -> float:
 
 
 def bound(site: Site, at: Hyper, member: Tensor) -> float:
-    """The bound that names the groups: (12.5) without the ways to name them."""
+    """The bound that names the groups: (14.5) without the ways to name them."""
     size, groups_ = member.sum(0), member.shape[-1] - 1
     used = int((size[:-1] > 0.5).sum())
     names = math.lgamma(groups_ + 1) - math.lgamma(groups_ - used + 1)
@@ -102,7 +102,7 @@ def bound(site: Site, at: Hyper, member: Tensor) -> float:
 @settings(max_examples=20)
 @given(st.integers(0, 2**31), st.floats(0.05, 3.0))
 def test_the_bound_is_below_the_evidence(seed: int, width: float) -> None:
-    """(12.5) for any memberships, and at the top of the ascent."""
+    """(14.5) for any memberships, and at the top of the ascent."""
     data, at = rows([2, 3, 1, 2], inputs=1, seed=seed), hyper(1, seed=seed, width=width)
     exact, site = evidence(data, at, 3), data.site()
     start = torch.randn(TASKS, 4, generator=torch.Generator().manual_seed(seed)).softmax(-1)
@@ -128,7 +128,7 @@ def test_the_bound_is_close_where_groups_are_clear() -> None:
 def test_coordinate_ascent_never_lowers_the_bound(
     seed: int, tasks: int, count: int, width: float
 ) -> None:
-    """(12.4): sweep by sweep from anywhere."""
+    """(14.4): sweep by sweep from anywhere."""
     data = rows([1 + t % 3 for t in range(tasks)], seed=seed)
     at, site = hyper(seed=seed, width=width), data.site()
     draw = torch.Generator().manual_seed(seed)
@@ -143,7 +143,7 @@ def test_coordinate_ascent_never_lowers_the_bound(
 @settings(max_examples=25)
 @given(st.integers(0, 2**31))
 def test_memberships_are_where_their_gradient_vanishes(seed: int) -> None:
-    """(12.4): at rest, no small change of a row that keeps its sum raises the bound."""
+    """(14.4): at rest, no small change of a row that keeps its sum raises the bound."""
     data, at = rows([2, 1, 3, 2], seed=seed), hyper(seed=seed)
     site = data.site()
     draw = torch.Generator().manual_seed(seed)
@@ -158,7 +158,7 @@ def test_memberships_are_where_their_gradient_vanishes(seed: int) -> None:
 @settings(max_examples=25)
 @given(st.integers(0, 2**31), st.permutations(range(5)))
 def test_new_labels_of_tasks_and_groups_change_nothing_else(seed: int, order: list[int]) -> None:
-    """(12.2) to (12.5) know neither tasks nor groups by name."""
+    """(14.2) to (14.5) know neither tasks nor groups by name."""
     data, at = rows([2, 1, 3, 2, 1], seed=seed), hyper(seed=seed)
     site, draw = data.site(), torch.Generator().manual_seed(seed)
     member = torch.randn(5, 4, generator=draw).softmax(-1)
@@ -175,7 +175,7 @@ def test_new_labels_of_tasks_and_groups_change_nothing_else(seed: int, order: li
 
 
 def test_memberships_of_the_cavity_do_not_hear_the_task() -> None:
-    """(12.6): a row's odds are the others' predictive densities times the others' counts."""
+    """(14.6): a row's odds are the others' predictive densities times the others' counts."""
     data, at, label = rows([2, 3, 2, 1]), hyper(), [0, 1, 0, 2]
     site, member = data.site(), hard(label, 2)
     mean = groups.gather(site, at, member).mean

@@ -162,7 +162,7 @@ def test_candidates_are_in_the_order_of_their_bounds(centres: int, each: int) ->
 
 
 def test_the_bound_of_a_candidate_is_what_it_says() -> None:
-    """(12.5) with the hyperpriors, from public parts; more steps would not raise it by much."""
+    """(14.5) with the hyperpriors, from public parts; more steps would not raise it by much."""
     table, own = halves(clustered(3, 3))
     for one in searched(3, 3):
         at = one.hyper

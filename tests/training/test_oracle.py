@@ -82,7 +82,7 @@ WAYS = {
 @pytest.mark.parametrize("divergence", DIVERGENCES)
 @pytest.mark.parametrize("sources", ["own", "previous", "joint"])
 def test_equals_the_loops(sources: str, divergence: str, way: dict[str, Any]) -> None:
-    """(5.1), (5.4), (5.5), (5.6), (5.12), (11.16) in every combination of the constructor's choices."""
+    """(5.1), (5.4), (5.5), (5.6), (5.12), (12.5) in every combination of the constructor's choices."""
     base_priors, transfers = (
         (None, "standard", "learned", GIVEN),
         (None, "learned", 0.4, "stationary"),

@@ -244,7 +244,7 @@ class _Solver(NamedTuple):
     def among(
         self, point: Point, hyper: Hyper, member: Tensor, draw: bool = False
     ) -> tuple[Tensor, Updated]:
-        """Who is in which group, by the evidence of the tasks' own data, (K, A, C + 1), (12.6).
+        """Who is in which group, by the evidence of the tasks' own data, (K, A, C + 1), (14.6).
 
         Args:
             point: K points; hyper: population and width, the same at all.
@@ -331,7 +331,7 @@ class _Solver(NamedTuple):
 
 
 def seats(found: Gathered, hyper: Hyper) -> Gaussians:
-    """What each group, and none, says of a further task's w, (K, C + 1, P, ...), (12.3)."""
+    """What each group, and none, says of a further task's w, (K, C + 1, P, ...), (14.3)."""
     spread = factors(hyper.log_sd, hyper.log_width)
     centre = found.root @ found.root.mT + spread.within @ spread.within.mT
     alone = (found.mean_root @ found.mean_root.mT).unsqueeze(-4) + spread.whole @ spread.whole.mT

@@ -1,643 +1,377 @@
-"""Exercises of chapter 12."""
-
-import math
-from typing import Any
+"""Exercises of chapter 12: rounds with a width, the cure for unequal tasks, and hearsay."""
 
 import torch
 from torch import Tensor
-from torch.distributions import MultivariateNormal, Normal
 
 from vmtl_core.lab.exercises.engine import Exercise, Mistake
 
 
-def stub_12_1(
-    means: Tensor, squares: Tensor, within: float, centre: float, between: float
-) -> Tensor:
-    """Mean and variance of a group's centre given all its members, stacked, (2,).
+def stub_12_1(square: float, width: float, rounds: int) -> float:
+    """Posterior variance after `rounds` rounds of (11.6), from s^2 and delta; round 1 has a flat prior."""
+    raise NotImplementedError("your code here")
 
-    From the members' sample means and squared standard errors, both (K,), V_w, m_0 and V_b.
+
+def solution_12_1(square: float, width: float, rounds: int) -> float:
+    """Posterior variance after `rounds` rounds of (11.6), from s^2 and delta; round 1 has a flat prior."""
+    variance = square
+    for _ in range(rounds - 1):
+        variance = 1 / (1 / square + 1 / (variance + width**2))
+    return variance
+
+
+def cases_12_1() -> list[tuple[float, float, int]]:
+    return [(0.25, 0.5, 4), (1.0, 0.3, 9), (2.0, 1.5, 3)]
+
+
+def no_width_12_1(square: float, width: float, rounds: int) -> float:
+    return square / rounds
+
+
+def own_12_1(square: float, width: float, rounds: int) -> float:
+    return 1 / (1 / square + 1 / (square + width**2))
+
+
+def not_squared_12_1(square: float, width: float, rounds: int) -> float:
+    variance = square
+    for _ in range(rounds - 1):
+        variance = 1 / (1 / square + 1 / (variance + width))
+    return variance
+
+
+def one_more_12_1(square: float, width: float, rounds: int) -> float:
+    return solution_12_1(square, width, rounds + 1)
+
+
+def limit_12_1(square: float, width: float, rounds: int) -> float:
+    return width**2 / 2 * ((1 + 4 * square / width**2) ** 0.5 - 1)
+
+
+def precision_12_1(square: float, width: float, rounds: int) -> float:
+    return 1 / solution_12_1(square, width, rounds)
+
+
+def sd_12_1(square: float, width: float, rounds: int) -> float:
+    return solution_12_1(square, width, rounds) ** 0.5
+
+
+def stub_12_2(means: Tensor, squares: Tensor, width: float) -> Tensor:
+    """Mean and variance of w_1 given both data sets, (12.1), stacked, shape (2,).
+
+    From the sample means (2,), their squared standard errors (2,), which may differ, and delta.
     """
     raise NotImplementedError("your code here")
 
 
-def solution_12_1(
-    means: Tensor, squares: Tensor, within: float, centre: float, between: float
-) -> Tensor:
-    """Mean and variance of a group's centre given all its members, stacked, (2,).
+def solution_12_2(means: Tensor, squares: Tensor, width: float) -> Tensor:
+    """Mean and variance of w_1 given both data sets, (12.1), stacked, shape (2,).
 
-    From the members' sample means and squared standard errors, both (K,), V_w, m_0 and V_b.
+    From the sample means (2,), their squared standard errors (2,), which may differ, and delta.
     """
-    said = 1 / (squares + within)  # W of (12.2): the variance of a member's sample mean about g
-    precision = 1 / between + said.sum()
-    return torch.stack([(centre / between + said @ means) / precision, 1 / precision])
+    precision = 1 / (squares + torch.tensor([0.0, width**2]))
+    return torch.stack([precision @ means / precision.sum(), 1 / precision.sum()])
 
 
-def cases_12_1() -> list[tuple[Tensor, Tensor, float, float, float]]:
-    return [
-        (torch.randn(count), 0.1 + torch.rand(count), within, centre, between)
-        for count, within, centre, between in (
-            (2, 0.3, 0.5, 1.2),
-            (4, 0.1, -1.0, 0.7),
-            (3, 0.8, 2.0, 3.0),
-        )
-    ]
+def cases_12_2() -> list[tuple[Tensor, Tensor, float]]:
+    return [(torch.randn(2), 0.2 + torch.rand(2), width) for width in (0.5, 1.3, 2.0)]
 
 
-def no_spread_12_1(
-    means: Tensor, squares: Tensor, within: float, centre: float, between: float
-) -> Tensor:
-    return solution_12_1(means, squares, 0.0, centre, between)
+def no_width_12_2(means: Tensor, squares: Tensor, width: float) -> Tensor:
+    return solution_12_2(means, squares, 0.0)
 
 
-def widened_later_12_1(
-    means: Tensor, squares: Tensor, within: float, centre: float, between: float
-) -> Tensor:
-    mean, variance = no_spread_12_1(means, squares, within, centre, between)
-    return torch.stack([mean, variance + within])
+def not_squared_12_2(means: Tensor, squares: Tensor, width: float) -> Tensor:
+    return solution_12_2(means, squares, width**0.5)
 
 
-def member_12_1(
-    means: Tensor, squares: Tensor, within: float, centre: float, between: float
-) -> Tensor:
-    mean, variance = solution_12_1(means, squares, within, centre, between)
-    return torch.stack([mean, variance + within])
+def both_widened_12_2(means: Tensor, squares: Tensor, width: float) -> Tensor:
+    return solution_12_2(means, squares + width**2 * torch.tensor([1.0, 0.0]), width)
 
 
-def flat_12_1(
-    means: Tensor, squares: Tensor, within: float, centre: float, between: float
-) -> Tensor:
-    return solution_12_1(means, squares, within, centre, math.inf)
+def echo_12_2(means: Tensor, squares: Tensor, width: float) -> Tensor:
+    back = solution_12_2(means.flip(0), squares.flip(0), width)
+    return solution_12_2(
+        torch.stack([means[0], back[0]]), torch.stack([squares[0], back[1]]), width
+    )
 
 
-def either_12_1(
-    means: Tensor, squares: Tensor, within: float, centre: float, between: float
-) -> Tensor:
-    pairs = zip(means.split(1), squares.split(1), strict=True)
-    each = torch.stack([solution_12_1(m, q, within, centre, between) for m, q in pairs])
-    mean = each[:, 0].mean()
-    return torch.stack([mean, (each[:, 1] + (each[:, 0] - mean) ** 2).mean()])
+def other_task_12_2(means: Tensor, squares: Tensor, width: float) -> Tensor:
+    return solution_12_2(means.flip(0), squares.flip(0), width)
 
 
-def sd_12_1(means: Tensor, squares: Tensor, within: float, centre: float, between: float) -> Tensor:
-    mean, variance = solution_12_1(means, squares, within, centre, between)
+def sd_12_2(means: Tensor, squares: Tensor, width: float) -> Tensor:
+    mean, variance = solution_12_2(means, squares, width)
     return torch.stack([mean, variance.sqrt()])
 
 
-def stub_12_2(
-    mean: float, variance: float, sample_mean: float, square: float, within: float
-) -> tuple[float, float]:
-    """Mean and variance of what a group says of w_t without task t, (12.3).
+def precision_12_2(means: Tensor, squares: Tensor, width: float) -> Tensor:
+    mean, variance = solution_12_2(means, squares, width)
+    return torch.stack([mean, 1 / variance])
 
-    From the mean and variance of its centre given *all* members, the sample mean and squared
-    standard error of task t, and V_w.
+
+def stub_12_3(mean: Tensor, sd: Tensor, centre: float, spread: float, delta: float) -> Tensor:
+    """Mean and sd of w_1, stacked, (2, K), from those of K sources of w_3: (12.6) twice.
+
+    `mean` and `sd` have shape (K,); the population is N(centre, spread^2); delta is in units of spread.
     """
     raise NotImplementedError("your code here")
 
 
-def solution_12_2(
-    mean: float, variance: float, sample_mean: float, square: float, within: float
-) -> tuple[float, float]:
-    """Mean and variance of what a group says of w_t without task t, (12.3).
+def solution_12_3(mean: Tensor, sd: Tensor, centre: float, spread: float, delta: float) -> Tensor:
+    """Mean and sd of w_1, stacked, (2, K), from those of K sources of w_3: (12.6) twice.
 
-    From the mean and variance of its centre given *all* members, the sample mean and squared
-    standard error of task t, and V_w.
+    `mean` and `sd` have shape (K,); the population is N(centre, spread^2); delta is in units of spread.
     """
-    said = 1 / (square + within)  # the message of task t
-    precision = 1 / variance - said
-    return (mean / variance - said * sample_mean) / precision, 1 / precision + within
+    rho = 1 / (1 + delta**2)  # of w_1 and w_3; one step has the root of it
+    variance = (rho * sd) ** 2 + (1 - rho**2) * spread**2
+    return torch.stack([centre + rho * (mean - centre), variance.sqrt()])
 
 
-def cases_12_2() -> list[tuple[float, float, float, float, float]]:
-    return [(0.4, 0.1, 1.0, 0.3, 0.2), (-1.0, 0.05, -0.2, 0.5, 0.1), (2.0, 0.3, 1.5, 0.6, 0.4)]
-
-
-def hears_itself_12_2(
-    mean: float, variance: float, sample_mean: float, square: float, within: float
-) -> tuple[float, float]:
-    return mean, variance + within
-
-
-def site_12_2(
-    mean: float, variance: float, sample_mean: float, square: float, within: float
-) -> tuple[float, float]:
-    found, its_variance = solution_12_2(mean, variance, sample_mean, square, 0.0)
-    return found, its_variance + within
-
-
-def centre_only_12_2(
-    mean: float, variance: float, sample_mean: float, square: float, within: float
-) -> tuple[float, float]:
-    found, its_variance = solution_12_2(mean, variance, sample_mean, square, within)
-    return found, its_variance - within
-
-
-def added_12_2(
-    mean: float, variance: float, sample_mean: float, square: float, within: float
-) -> tuple[float, float]:
-    said = 1 / (square + within)
-    precision = 1 / variance + said
-    return (mean / variance + said * sample_mean) / precision, 1 / precision + within
-
-
-def widened_first_12_2(
-    mean: float, variance: float, sample_mean: float, square: float, within: float
-) -> tuple[float, float]:
-    precision = 1 / (variance + within) - 1 / (square + within)
-    pull = mean / (variance + within) - sample_mean / (square + within)
-    return pull / precision, 1 / precision
-
-
-def stub_12_3(labels: list[int], concentration: float) -> float:
-    """Probability of a partition before any data, with infinitely many groups to be had.
-
-    `labels` has the group of each task; groups are 0, 1, ..., and -1 stands for being in none.
-    """
-    raise NotImplementedError("your code here")
-
-
-def solution_12_3(labels: list[int], concentration: float) -> float:
-    """Probability of a partition before any data, with infinitely many groups to be had.
-
-    `labels` has the group of each task; groups are 0, 1, ..., and -1 stands for being in none.
-    """
-    probability = 1.0
-    for seated, label in enumerate(labels):
-        before = labels[:seated].count(label)
-        weight = before + concentration if label == -1 else before or concentration
-        probability *= weight / (2 * concentration + seated)
-    return probability
-
-
-def cases_12_3() -> list[tuple[list[int], float]]:
-    return [([0, 0, -1, 1, -1, 0], 1.0), ([-1, 0, 1, 1, 0, 0, 2], 0.6), ([0, 0, 0, 0, -1], 2.5)]
-
-
-def plain_12_3(labels: list[int], concentration: float) -> float:
-    probability = 1.0
-    for seated, label in enumerate(labels):
-        before = 0 if label == -1 else labels[:seated].count(label)
-        probability *= (before or concentration) / (concentration + seated)
-    return probability
-
-
-def once_12_3(labels: list[int], concentration: float) -> float:
-    probability = solution_12_3(labels, concentration)
-    for seated in range(len(labels)):
-        probability *= (2 * concentration + seated) / (concentration + seated)
-    return probability
-
-
-def counted_12_3(labels: list[int], concentration: float) -> float:
-    probability = solution_12_3(labels, concentration)
-    for label in set(labels) - {-1}:
-        probability *= labels.count(label)
-    return probability
-
-
-def none_is_a_group_12_3(labels: list[int], concentration: float) -> float:
-    probability = 1.0
-    for seated, label in enumerate(labels):
-        before = labels[:seated].count(label)
-        probability *= (before or concentration) / (2 * concentration + seated)
-    return probability
-
-
-def logarithm_12_3(labels: list[int], concentration: float) -> float:
-    return math.log(solution_12_3(labels, concentration))
-
-
-def stub_12_4(tasks: int, concentration: float) -> float:
-    """Expected number of groups that `tasks` tasks make, before any data."""
-    raise NotImplementedError("your code here")
-
-
-def solution_12_4(tasks: int, concentration: float) -> float:
-    """Expected number of groups that `tasks` tasks make, before any data."""
-    return sum(concentration / (2 * concentration + seated) for seated in range(tasks))
-
-
-def cases_12_4() -> list[tuple[int, float]]:
-    return [(3, 1.0), (12, 1.0), (40, 0.4), (7, 3.0)]
-
-
-def plain_12_4(tasks: int, concentration: float) -> float:
-    return sum(concentration / (concentration + seated) for seated in range(tasks))
-
-
-def logarithm_12_4(tasks: int, concentration: float) -> float:
-    return concentration * math.log(tasks)
-
-
-def late_12_4(tasks: int, concentration: float) -> float:
-    return sum(concentration / (2 * concentration + seated + 1) for seated in range(tasks))
-
-
-def with_none_12_4(tasks: int, concentration: float) -> float:
-    return sum(2 * concentration / (2 * concentration + seated) for seated in range(tasks))
-
-
-def first_is_sure_12_4(tasks: int, concentration: float) -> float:
-    return solution_12_4(tasks, concentration) + 0.5
-
-
-def stub_12_6(
-    means: Tensor,
-    squares: Tensor,
-    within: float,
-    centre: float,
-    between: float,
-    concentration: float,
-) -> Tensor:
-    """Log odds that two tasks share a group, against all else that (12.4a) allows.
-
-    From their sample means and squared standard errors, both (2,), V_w, m_0, V_b and the
-    pseudo-count a.
-    """
-    raise NotImplementedError("your code here")
-
-
-def solution_12_6(
-    means: Tensor,
-    squares: Tensor,
-    within: float,
-    centre: float,
-    between: float,
-    concentration: float,
-) -> Tensor:
-    """Log odds that two tasks share a group, against all else that (12.4a) allows.
-
-    From their sample means and squared standard errors, both (2,), V_w, m_0, V_b and the
-    pseudo-count a.
-    """
-    message = squares + within  # variances about a common centre
-    together = MultivariateNormal(means.new_full((2,), centre), torch.diag(message) + between)
-    apart = Normal(centre, (message + between).sqrt())
-    prior = -math.log(4 * concentration + 1)  # 1 / (2 (2a + 1)) to the rest
-    return prior + together.log_prob(means) - apart.log_prob(means).sum()
-
-
-def cases_12_6() -> list[tuple[Tensor, Tensor, float, float, float, float]]:
+def cases_12_3() -> list[tuple[Tensor, Tensor, float, float, float]]:
     return [
-        (centre + torch.randn(2), 0.1 + torch.rand(2), within, centre, between, concentration)
-        for within, centre, between, concentration in (
-            (0.2, 0.5, 1.3, 1.0),
-            (0.5, -1.0, 2.0, 0.4),
-            (0.05, 2.0, 0.8, 2.5),
-        )
+        (torch.randn(3), 0.2 + torch.rand(3), centre, spread, delta)
+        for centre, spread, delta in ((0.7, 0.6, 0.3), (-1.2, 1.5, 0.6), (2.0, 2.5, 0.9))
     ]
 
 
-def terms_12_6(
-    means: Tensor,
-    squares: Tensor,
-    within: float,
-    centre: float,
-    between: float,
-    concentration: float,
-) -> dict[str, Any]:
-    message = squares + within
-    together = MultivariateNormal(means.new_full((2,), centre), torch.diag(message) + between)
-    apart = Normal(centre, (message + between).sqrt())
-    return {
-        "the prior": -math.log(4 * concentration + 1),
-        "the evidence for one group": together.log_prob(means),
-        "the evidence against it": -apart.log_prob(means).sum(),
-    }
-
-
-def probability_12_6(
-    means: Tensor,
-    squares: Tensor,
-    within: float,
-    centre: float,
-    between: float,
-    concentration: float,
+def steps_12_3(
+    mean: Tensor, sd: Tensor, centre: float, rho: float, kept: float, noise: float, count: int = 2
 ) -> Tensor:
-    odds = solution_12_6(means, squares, within, centre, between, concentration)
-    return odds + math.log(4 * concentration + 1) - math.log(2 * (2 * concentration + 1))
+    variance = sd**2
+    for _ in range(count):
+        mean, variance = centre + rho * (mean - centre), kept * variance + noise
+    return torch.stack([mean, variance.sqrt()])
 
 
-def only_prior_of_none_12_6(
-    means: Tensor,
-    squares: Tensor,
-    within: float,
-    centre: float,
-    between: float,
-    concentration: float,
+def relaxed_12_3(rho: float, spread: float) -> tuple[float, float, float]:
+    return rho, rho**2, (1 - rho**2) * spread**2
+
+
+def once_12_3(mean: Tensor, sd: Tensor, centre: float, spread: float, delta: float) -> Tensor:
+    return steps_12_3(mean, sd, centre, *relaxed_12_3((1 + delta**2) ** -0.5, spread), count=1)
+
+
+def no_step_back_12_3(
+    mean: Tensor, sd: Tensor, centre: float, spread: float, delta: float
 ) -> Tensor:
-    """Against both in none, instead of against all else."""
-    odds = solution_12_6(means, squares, within, centre, between, concentration)
-    return odds + math.log(4 * concentration + 1) - math.log(concentration + 1)
+    return steps_12_3(mean, sd, centre, 1.0, 1.0, (delta * spread) ** 2)
 
 
-def no_prior_12_6(
-    means: Tensor,
-    squares: Tensor,
-    within: float,
-    centre: float,
-    between: float,
-    concentration: float,
+def widths_add_12_3(mean: Tensor, sd: Tensor, centre: float, spread: float, delta: float) -> Tensor:
+    rho = (1 + 2 * delta**2) ** -0.5
+    return steps_12_3(mean, sd, centre, *relaxed_12_3(rho, spread), count=1)
+
+
+def no_root_12_3(mean: Tensor, sd: Tensor, centre: float, spread: float, delta: float) -> Tensor:
+    return steps_12_3(mean, sd, centre, *relaxed_12_3(1 / (1 + delta**2), spread))
+
+
+def delta_is_rho_12_3(
+    mean: Tensor, sd: Tensor, centre: float, spread: float, delta: float
 ) -> Tensor:
-    odds = solution_12_6(means, squares, within, centre, between, concentration)
-    return odds + math.log(4 * concentration + 1)
+    return steps_12_3(mean, sd, centre, *relaxed_12_3(delta, spread))
 
 
-def copies_12_6(
-    means: Tensor,
-    squares: Tensor,
-    within: float,
-    centre: float,
-    between: float,
-    concentration: float,
+def to_zero_12_3(mean: Tensor, sd: Tensor, centre: float, spread: float, delta: float) -> Tensor:
+    return solution_12_3(mean, sd, 0.0, spread, delta)
+
+
+def whole_noise_12_3(
+    mean: Tensor, sd: Tensor, centre: float, spread: float, delta: float
 ) -> Tensor:
-    """In a group one weight, of the whole variance."""
-    total = MultivariateNormal(means.new_full((2,), centre), torch.diag(squares) + within + between)
-    apart = Normal(centre, (squares + within + between).sqrt())
-    prior = -math.log(4 * concentration + 1)
-    return prior + total.log_prob(means) - apart.log_prob(means).sum()
+    square = 1 / (1 + delta**2)
+    return steps_12_3(mean, sd, centre, square**0.5, square, spread**2)
 
 
-def narrow_12_6(
-    means: Tensor,
-    squares: Tensor,
-    within: float,
-    centre: float,
-    between: float,
-    concentration: float,
+def noise_of_one_step_12_3(
+    mean: Tensor, sd: Tensor, centre: float, spread: float, delta: float
 ) -> Tensor:
-    """Apart, with the variance that members have about their centre."""
-    message = squares + within
-    together = MultivariateNormal(means.new_full((2,), centre), torch.diag(message) + between)
-    apart = Normal(centre, (squares + between).sqrt())
-    prior = -math.log(4 * concentration + 1)
-    return prior + together.log_prob(means) - apart.log_prob(means).sum()
+    rho = 1 / (1 + delta**2)
+    variance = (rho * sd) ** 2 + (1 - rho) * spread**2
+    return torch.stack([centre + rho * (mean - centre), variance.sqrt()])
 
 
-def known_centre_12_6(
-    means: Tensor,
-    squares: Tensor,
-    within: float,
-    centre: float,
-    between: float,
-    concentration: float,
-) -> Tensor:
-    """In a group at the population's mean."""
-    message = squares + within
-    together = Normal(centre, message.sqrt()).log_prob(means).sum()
-    apart = Normal(centre, (message + between).sqrt()).log_prob(means).sum()
-    return together - apart - math.log(4 * concentration + 1)
+def not_shrunk_12_3(mean: Tensor, sd: Tensor, centre: float, spread: float, delta: float) -> Tensor:
+    square = 1 / (1 + delta**2)
+    return steps_12_3(mean, sd, centre, square**0.5, 1.0, (1 - square) * spread**2)
+
+
+def no_units_12_3(mean: Tensor, sd: Tensor, centre: float, spread: float, delta: float) -> Tensor:
+    return solution_12_3(mean, sd, centre, 1.0, delta)
+
+
+def variance_12_3(mean: Tensor, sd: Tensor, centre: float, spread: float, delta: float) -> Tensor:
+    found, its_sd = solution_12_3(mean, sd, centre, spread, delta)
+    return torch.stack([found, its_sd**2])
 
 
 EXERCISES = [
     Exercise(
         number="12.1",
-        title="What a group knows",
-        stars=1,
-        nudge="If the centre were known, how far from it would you expect a member's sample mean, "
-        "and why for two reasons?",
+        title="Rounds with a width",
+        stars=2,
+        nudge="Compute the first three variances by hand, with s = delta = 1. In which round was "
+        "each of them reported?",
         stub=stub_12_1,
         solution=solution_12_1,
         cases=cases_12_1,
-        hint="What is the variance of one member's sample mean, if the centre is known? Start from "
-        "sample mean = centre + two independent errors.",
+        hint="Start from the variance s^2, and repeat the first half of (11.6) one time fewer than there are rounds.",
         mistakes=[
             Mistake(
-                "no_spread",
-                "you took s^2 for the variance of a member's sample mean about the centre. Its weight "
-                "differs from the centre too: (12.2) has 1 / W = s^2 + V_w.",
-                no_spread_12_1,
+                "no_width",
+                "that is s^2 / r of (11.7), which holds for a width of 0 only.",
+                no_width_12_1,
             ),
             Mistake(
-                "widened_later",
-                "you added V_w once, at the end. Every member differs from the centre by a draw of its "
-                "own, so V_w belongs in each message (12.2).",
-                widened_later_12_1,
+                "own",
+                "you stop after the second round. That is the honest variance (12.2); (11.6) goes on "
+                "from the variance of the round before.",
+                own_12_1,
             ),
             Mistake(
-                "member",
-                "that is the law of a further member's weight; asked is the centre, whose variance has no V_w "
-                "added.",
-                member_12_1,
+                "not_squared",
+                "you added the width delta to a variance; (11.6) adds delta squared.",
+                not_squared_12_1,
             ),
             Mistake(
-                "flat",
-                "the prior of the centre, N(m_0, V_b), is missing among the messages.",
-                flat_12_1,
+                "one_more",
+                "that is one round too many: round 1 has a flat prior and the variance s^2, see (11.6).",
+                one_more_12_1,
             ),
             Mistake(
-                "either",
-                "that is the mixture of what each member says alone: (2.4) says 'or'. A group adds "
-                "precisions: it says 'and'.",
-                either_12_1,
+                "limit",
+                "that is the limit (12.3), after infinitely many rounds.",
+                limit_12_1,
             ),
-            Mistake("sd", "the mean is right; give the variance, not its root.", sd_12_1),
+            Mistake(
+                "precision",
+                "that is the precision, the left side of (11.6); give the variance.",
+                precision_12_1,
+            ),
+            Mistake(
+                "sd",
+                "that is the standard deviation; (11.6) is about the variance.",
+                sd_12_1,
+            ),
         ],
     ),
     Exercise(
         number="12.2",
-        title="The cavity by division",
+        title="The cure, with unequal tasks",
         stars=2,
-        nudge="Write the posterior of the centre as a product. Which factor came from task t?",
+        nudge="What would task 1 believe with the other's data alone, and how far does that reach?",
         stub=stub_12_2,
         solution=solution_12_2,
         cases=cases_12_2,
-        hint="The posterior of the centre is a product in which the message of task t is one factor. What "
-        "does division do to precisions?",
+        hint="Two Gaussian messages about w_1: its own likelihood, and the other's posterior, widened. "
+        "Precisions add.",
         mistakes=[
             Mistake(
-                "hears_itself",
-                "the message of task t is still in the posterior of the centre: that is the echo which (12.3) "
-                "takes out.",
-                hears_itself_12_2,
+                "no_width",
+                "you pooled the two data sets: (12.1) widens the prior by the variance delta squared.",
+                no_width_12_2,
             ),
             Mistake(
-                "site",
-                "you took out 1 / s^2, the precision of the sample mean about w_t. What went into the "
-                "posterior of the centre is the message, with 1 / (s^2 + V_w), (12.2).",
-                site_12_2,
+                "not_squared",
+                "you added delta to a variance where (12.1) adds delta squared.",
+                not_squared_12_2,
             ),
             Mistake(
-                "centre_only",
-                "that is the centre without task t. (12.3) asks for w_t, which differs from the centre with "
-                "variance V_w.",
-                centre_only_12_2,
+                "both_widened",
+                "you widened task 1's own likelihood too. In (12.1) only the other task's message "
+                "crosses the distance of variance delta squared.",
+                both_widened_12_2,
             ),
             Mistake(
-                "added",
-                "you counted the data of task t twice; the cavity (12.3) has them not at all.",
-                added_12_2,
+                "echo",
+                "your prior is the other's posterior *after* it has heard task 1: the echo of (11.6), "
+                "round 3. (12.1) takes the other's posterior from its own data.",
+                echo_12_2,
             ),
             Mistake(
-                "widened_first",
-                "the message is about the centre, so divide the posterior of the centre, and add V_w of "
-                "(12.3) afterwards.",
-                widened_first_12_2,
+                "other_task",
+                "that is the posterior of w_2. For w_1, (12.1) widens what comes from task 2.",
+                other_task_12_2,
+            ),
+            Mistake(
+                "sd",
+                "the mean is right; give the variance, not the standard deviation.",
+                sd_12_2,
+            ),
+            Mistake(
+                "precision",
+                "the mean is right; give the variance, not the precision.",
+                precision_12_2,
             ),
         ],
     ),
     Exercise(
         number="12.3",
-        title="The restaurant",
+        title="Hearsay",
         stars=2,
-        nudge="Seat three tasks by hand. Which weights can the fourth choose from, and what do "
-        "they sum to?",
+        nudge="Do one step, from w_3 to w_2, with numbers. What are the mean and the variance "
+        "that the second step starts from?",
         stub=stub_12_3,
         solution=solution_12_3,
         cases=cases_12_3,
-        hint="Seat the tasks one after another. There are n seated and pseudo-counts of 2 a in all: what "
-        "is the chance of none, of a group with n_c members, of a new group?",
+        hint="Put the mean and the variance of (12.6) into (12.6) once more. Which correlation do w_1 "
+        "and w_3 have?",
         mistakes=[
             Mistake(
-                "plain",
-                "that is the Chinese restaurant without a place for none: each task in no group is counted as "
-                "a group of one. In the prior of (12.5) none has pseudo-count a, beside a for all groups.",
-                plain_12_3,
+                "once", "that is w_2: (12.6) once. From w_3 to w_1 it takes two steps.", once_12_3
             ),
             Mistake(
-                "once",
-                "your pseudo-counts sum to a. In the prior of (12.5) they sum to 2 a: a for none and a / C "
-                "for each of C groups.",
-                once_12_3,
+                "no_step_back",
+                "you widened twice and never drew back: (12.6) draws the mean towards m_0 and shrinks "
+                "the variance, too.",
+                no_step_back_12_3,
             ),
             Mistake(
-                "counted",
-                "your factor for a group is n_c!; the first member pays a, the second weighs 1, the last "
-                "n_c - 1: (n_c - 1)! in all, as the Gamma function of (12.5) has it.",
-                counted_12_3,
+                "widths_add",
+                "that is one step of (12.6) with the width delta sqrt(2). The variances of two widths "
+                "add in (2.6); in (12.5) the correlations of two steps multiply.",
+                widths_add_12_3,
             ),
             Mistake(
-                "none_is_a_group",
-                "you treat none like a group: the pseudo-count a of none stays when tasks are in it, "
-                "so its weight is n_0 + a.",
-                none_is_a_group_12_3,
+                "no_root",
+                "your correlation of one step is 1 / (1 + delta^2); the root in (12.5) is missing.",
+                no_root_12_3,
             ),
             Mistake(
-                "logarithm",
-                "that is the logarithm, as it stands in (12.5); give the probability: a weight between 0 "
-                "and 1.",
-                logarithm_12_3,
-            ),
-        ],
-    ),
-    Exercise(
-        number="12.4",
-        title="How many groups to expect",
-        stars=2,
-        nudge="Write the number of groups as a sum with one term for each task. What is the "
-        "expectation of one of them?",
-        stub=stub_12_4,
-        solution=solution_12_4,
-        cases=cases_12_4,
-        hint="The expectation of a sum is the sum of expectations: with which probability does the next task "
-        "open a group? Does that depend on where the others sit?",
-        mistakes=[
-            Mistake(
-                "plain",
-                "that is the restaurant without a place for none. Here the pseudo-counts sum to 2 a: none "
-                "draws half of the weight at first.",
-                plain_12_4,
+                "delta_is_rho",
+                "you took delta for the correlation rho: (12.5) has rho = 1 / sqrt(1 + delta^2).",
+                delta_is_rho_12_3,
             ),
             Mistake(
-                "logarithm",
-                "a log T is how the sum grows with many tasks; the exact expectation is a sum of T terms, "
-                "the weight of a new group for each task.",
-                logarithm_12_4,
+                "to_zero",
+                "you drew the mean towards 0; (12.6) draws it towards the population's mean m_0.",
+                to_zero_12_3,
             ),
             Mistake(
-                "late",
-                "the first task finds nobody seated: its weight of a new group is a / (2 a), so the sum starts "
-                "at 0.",
-                late_12_4,
+                "whole_noise",
+                "you added the population's whole variance in each step; (12.6) adds its share "
+                "1 - rho^2.",
+                whole_noise_12_3,
             ),
             Mistake(
-                "with_none",
-                "you counted every task that doesn't join a group; a task in none opens no group, and has "
-                "its own weight in (12.5).",
-                with_none_12_4,
+                "noise_of_one_step",
+                "the mean is right, but the noise is that of one step, (1 - rho^2) s_0^2 of (12.6): the "
+                "first step's comes along, shrunk, with the second.",
+                noise_of_one_step_12_3,
             ),
             Mistake(
-                "first_is_sure",
-                "you let the first task open a group for sure; by the weights of (12.5) it is in none half the "
-                "time.",
-                first_is_sure_12_4,
-            ),
-        ],
-    ),
-    Exercise(
-        number="12.5",
-        title="Two tasks, no width",
-        stars=1,
-        nudge="If the two weights are known to be the same one, how many readings of it are there?",
-        solution="b",
-        hint="Put V_w = 0 into the two lines of (12.3a), with V_b as large as you like.",
-        mistakes=[
-            Mistake(
-                "a",
-                "that is the optimum of joint sources, (11.4). In (12.3) no datum comes back, so none is "
-                "counted more than once, and the variance stays.",
-                "a",
+                "not_shrunk",
+                "the mean is right, but you left the factor rho^2 off the source's variance in (12.6).",
+                not_shrunk_12_3,
             ),
             Mistake(
-                "c",
-                "that is the fused lasso (11.4), whose variance grows with the distance. In (12.3a) the "
-                "variance does not depend on the distance at all.",
-                "c",
+                "no_units",
+                "the mean is right, but your noise has no s_0 in it: in (12.5) delta is in units of s_0.",
+                no_units_12_3,
             ),
             Mistake(
-                "d",
-                "own data alone is what is left if V_w is large. With V_w = 0 in (12.3a) the other "
-                "task's readings are as good as one's own.",
-                "d",
-            ),
-        ],
-    ),
-    Exercise(
-        number="12.6",
-        title="Together or apart?",
-        stars=2,
-        nudge="Write down the joint law of the two sample means, before any data, in either case. How do the "
-        "two laws differ?",
-        stub=stub_12_6,
-        solution=solution_12_6,
-        cases=cases_12_6,
-        terms=terms_12_6,
-        hint="Each sample mean alone has the variance s^2 + V_w + V_b in either case, (12.1). In one group "
-        "they have a covariance as well: which? And what are the prior odds, from (12.4a)?",
-        mistakes=[
-            Mistake(
-                "no prior",
-                "that is the log ratio of the evidences, as if either case were as likely beforehand. By "
-                "(12.4a) it is rare to share a group.",
-                no_prior_12_6,
-            ),
-            Mistake(
-                "probability",
-                "you added the log of the prior probability of sharing a group; odds set it against "
-                "one minus itself.",
-                probability_12_6,
-            ),
-            Mistake(
-                "only none",
-                "your prior odds are against both tasks in none. By (12.4a) there are other ways to be "
-                "apart: one in none and one in a group of its own, or each in one of its own.",
-                only_prior_of_none_12_6,
-            ),
-            Mistake(
-                "copies",
-                "in your group both tasks have one weight. They share a centre, of variance V_b; each has "
-                "a deviation of its own, of variance V_w (12.1), and that isn't in the covariance.",
-                copies_12_6,
-            ),
-            Mistake(
-                "narrow",
-                "apart, a weight has the whole variance of the population, V_0 = V_b + V_w (12.1).",
-                narrow_12_6,
-            ),
-            Mistake(
-                "known centre",
-                "you put the group's centre at m_0. It is drawn anew for every group, with variance V_b "
-                "(12.1): that is what makes two members alike.",
-                known_centre_12_6,
+                "variance",
+                "the mean is right; give the standard deviation, not the variance.",
+                variance_12_3,
             ),
         ],
     ),

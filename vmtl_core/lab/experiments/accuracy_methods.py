@@ -57,7 +57,7 @@ def diagonal(train: MultiTaskData, test: MultiTaskData, seed: int, steps: int) -
 
 
 def width(train: MultiTaskData, test: MultiTaskData, seed: int, steps: int) -> Distribution:
-    """Pairs with a transfer width in units of the weights, (2.6) in the place of (11.16)."""
+    """Pairs with a transfer width in units of the weights, (2.6) in the place of (12.5)."""
     return fits.as_it_comes(train, test, seed, steps, sources="own", transfer="learned")
 
 

@@ -1,4 +1,4 @@
-"""Two tasks that are each other's prior: the closed forms of chapter 11.
+"""Two tasks that are each other's prior: the closed forms of chapters 11 and 12.
 
 N observations y ~ N(w_t, sigma^2) of each task, sigma known, prior of w_t flat but for what the other
 task says. Everything depends on the difference of the sample means, Delta, and on the standard error
@@ -53,7 +53,7 @@ def exact_posterior(difference: Any, count: Any, noise: Any, width: Any = 0.0) -
 def own_posterior(difference: Any, count: Any, noise: Any, width: Any = 0.0) -> Pair:
     r"""Own likelihood times the other's own-data posterior, widened; arguments as `exact_posterior`.
 
-    Equation (11.11), with $s^2 = \sigma^2 / N$:
+    Equation (12.2), with $s^2 = \sigma^2 / N$:
     $v = [1/s^2 + 1/(s^2 + \delta^2)]^{-1}$ and $m_1 - m_2 = v\,[1/s^2 - 1/(s^2 + \delta^2)]\,\Delta$.
     """
     return previous_posterior(difference, count, noise, width, rounds=2)
@@ -93,7 +93,7 @@ def previous_posterior(
 def joint_posterior(difference: Any, count: Any, noise: Any, width: Any = 0.0) -> Pair:
     r"""Where the joint objective is best; arguments as `exact_posterior`.
 
-    Equation (11.13): $v$ solves $1/s^2 = \Delta^2/(v + \delta^2 + 4 s^2)^2 +
+    Equation (12.4): $v$ solves $1/s^2 = \Delta^2/(v + \delta^2 + 4 s^2)^2 +
     \delta^4/((v + \delta^2)^2 v)$, found by bisection, and
     $m_1 - m_2 = \Delta (v + \delta^2) / (v + \delta^2 + 4 s^2)$. Without width it is the fused lasso.
 

@@ -1,4 +1,4 @@
-"""Sources against divergences on the 131 schools: the second experiment of chapter 11.
+"""Sources against divergences on the 131 schools: the experiment of the appendix.
 
 Fitted by Adam to sampled expectations, as in `echo_clusters`.
 """

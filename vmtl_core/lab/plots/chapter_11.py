@@ -1,4 +1,4 @@
-"""Pictures of chapter 11, the echo chamber."""
+"""Pictures of chapter 11, the echo."""
 
 from collections.abc import Mapping, Sequence
 
@@ -88,58 +88,6 @@ def sources(table: pd.DataFrame, columns: Mapping[str, str], ideal: float = 0.9)
     axes[0, 0].set_yticks(range(len(names)), names)
     axes[0, 0].invert_yaxis()
     label_panels(axes[0])
-    return figure
-
-
-def widths(width: Tensor, shares: Mapping[str, Tensor], covered: Mapping[str, Tensor]) -> Figure:
-    """Variance against the exact one, and coverage, as functions of the transfer width."""
-    figure, axes = canvas(1, 2, (3.9, 2.9))
-    left, right = axes[0]
-    for axis, lines in ((left, shares), (right, covered)):
-        for name, values in lines.items():
-            colour, _ = SOURCES[name]
-            dash = LINES[list(SOURCES).index(name)]
-            axis.plot(width, values, color=colour, ls=dash, label=name)
-        axis.set(xlabel="transfer width, in s", ylim=(0, None))
-    left.set_title("variance, share of the exact one")
-    right.set_title("coverage of a 90 % interval")
-    right.axhline(0.9, color=BLACK, lw=0.8)
-    right.set_ylim(0, 1)
-    left.legend(loc="lower right")
-    label_panels(axes[0])
-    return figure
-
-
-def three_tasks(
-    w: Tensor, densities: Mapping[str, Tensor], neighbours: Sequence[int], sds: Mapping[str, Tensor]
-) -> Figure:
-    """Posterior of task 1 from two neighbours (left); its sd against their number (right)."""
-    figure, axes = canvas(1, 2, (3.9, 2.9))
-    left, right = axes[0]
-    looks = zip(densities, (BLACK, VERMILLION, BLUE, GREY), LINES, strict=False)
-    for name, colour, dash in looks:
-        left.plot(w, densities[name], color=colour, ls=dash, label=name)
-        if name in sds:
-            right.plot(neighbours, sds[name], color=colour, ls=dash, label=name)
-    left.set(title="posterior density of $w_1$", xlabel="$w_1$, in s", ylim=(0, None))
-    left.legend(fontsize=8)
-    right.set(title="mean posterior sd of $w_1$, in s", xlabel="neighbours", ylim=(0, 1.05))
-    right.set_xticks(list(neighbours))
-    label_panels(axes[0])
-    return figure
-
-
-def wrong_width(true: Tensor, covered: Mapping[str, Tensor]) -> Figure:
-    """Coverage of the cured prior against the true width, for several widths assumed."""
-    figure, axes = canvas(1, 1, (4.4, 2.9))
-    axis = axes[0, 0]
-    for (name, share), colour, dash in zip(
-        covered.items(), (VERMILLION, ORANGE, BLUE, GREEN), LINES, strict=False
-    ):
-        axis.plot(true, share, color=colour, ls=dash, label=name)
-    axis.axhline(0.9, color=BLACK, lw=0.8)
-    axis.set(xlabel="true width, in s", title="coverage of a 90 % interval", ylim=(0, 1))
-    axis.legend(title="width assumed")
     return figure
 
 

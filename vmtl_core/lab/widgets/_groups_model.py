@@ -54,7 +54,7 @@ class Partition(NamedTuple):
     member: Tensor
     """Probability of each group and of none, (T, C + 1)."""
     bound: float
-    """Equation (12.5), in nats."""
+    """Equation (14.5), in nats."""
     gathered: Gathered
     """Centres and population, one leading column P = 1."""
 

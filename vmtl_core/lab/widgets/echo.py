@@ -33,7 +33,7 @@ SETTINGS: list[dict[str, Any]] = [
 class EchoChamberExplorer(Widget):
     r"""Posteriors of two tasks that share a prior, against the exact posterior of both.
 
-    Shows (11.4) and (11.13) for joint sources, (11.6) for previous, (11.11) for own, and the
+    Shows (11.4) and (12.4) for joint sources, (11.6) for previous, (12.2) for own, and the
     fused-lasso threshold $4 \sigma / \sqrt N$ as a mark on the axis of $\Delta$.
 
     Args:

@@ -44,7 +44,7 @@ class GroupsExplorer(Widget):
     r"""Groups of twelve tasks and the evidence for each number of them, by sliders and dragging.
 
     A task is what its data say of two weights: an estimate and its uncertainty. At each number of
-    groups K the memberships climb the bound (12.5), the population's mean integrated over
+    groups K the memberships climb the bound (14.5), the population's mean integrated over
     N(0, I/2) and its standard deviation 1; K = 0 is the hierarchical model.
 
     Args:

@@ -1,4 +1,4 @@
-// Two tasks that are each other's prior: the closed forms of chapter 11. Python: lab/experiments/echo.py.
+// Two tasks that are each other's prior: the closed forms of chapters 11 and 12. Python: lab/experiments/echo.py.
 // `square` is s^2 = sigma^2 / N, `spread` is delta^2. Each returns { gap, variance }.
 const HALVINGS = 80;
 
@@ -19,10 +19,10 @@ export function previousPair(difference, square, spread, rounds) {
   return { gap, variance };
 }
 
-/** (11.11): each under the other's own-data posterior, widened. */
+/** (12.2): each under the other's own-data posterior, widened. */
 export const ownPair = (difference, square, spread) => previousPair(difference, square, spread, 2);
 
-/** (11.13), by bisection; without width the fused lasso (11.4). */
+/** (12.4), by bisection; without width the fused lasso (11.4). */
 export function jointPair(difference, square, spread) {
   const far = Math.abs(difference), se = Math.sqrt(square);
   let variance = Math.max(far - 4 * se, 0) * se;

@@ -4,10 +4,10 @@
 import { digamma, logGamma } from "./groupsspecial.js";
 
 const MEAN_VARIANCE = 0.5, STILL = 1e-5;
-/** Numbers of a message, W, r, c of (12.2), and of a law, its mean and covariance. */
+/** Numbers of a message, W, r, c of (14.2), and of a law, its mean and covariance. */
 const MESSAGE = 6, LAW = 5;
 
-/** (12.2): u ~ N(m, v I) integrated out of exp(-u'Au/2 + b'u); `move` is (I + v A)^-1. */
+/** (14.2): u ~ N(m, v I) integrated out of exp(-u'Au/2 + b'u); `move` is (I + v A)^-1. */
 export function message(A, b, v) {
   const p = 1 + v * A[0], q = v * A[1], r = 1 + v * A[2], det = p * r - q * q;
   const move = [r / det, -q / det, p / det];
@@ -18,7 +18,7 @@ export function message(A, b, v) {
   };
 }
 
-/** Variances within a group, between groups and of the whole, (12.1). */
+/** Variances within a group, between groups and of the whole, (14.1). */
 export const variances = (width) => ({ within: width ** 2 / (1 + width ** 2), between: 1 / (1 + width ** 2), whole: 1 });
 
 /** What every site says of its group's centre and, in no group, of m_0: flat, (T, 6). */
@@ -88,7 +88,7 @@ function expected(said, t, laws, k) {
   return said[s + 5] - 0.5 * square + said[s + 3] * x + said[s + 4] * y;
 }
 
-/** (12.4): coordinate ascent on the bound. */
+/** (14.4): coordinate ascent on the bound. */
 export function memberships(said, start, columns, between, concentration, sweeps) {
   const member = Float64Array.from(start), prior = pseudoCounts(columns, concentration), scores = new Float64Array(columns);
   for (let sweep = 0, moved = 1; sweep < sweeps && moved >= STILL; sweep++) {
@@ -114,7 +114,7 @@ export function memberships(said, start, columns, between, concentration, sweeps
 const logBeta = (counts) => counts.reduce((sum, n) => sum + logGamma(n), 0) - logGamma(counts.reduce((a, b) => a + b, 0));
 export const inUse = (member, columns) => sizes(member, columns).slice(0, -1).filter((n) => n > 0.5).length;
 
-/** Log prior of memberships and their entropy, (12.5). */
+/** Log prior of memberships and their entropy, (14.5). */
 export function logPartition(member, columns, concentration) {
   const prior = pseudoCounts(columns, concentration), size = sizes(member, columns), groups = columns - 1;
   let total = logBeta(prior.map((n, k) => n + size[k])) - logBeta(prior);

@@ -1,4 +1,4 @@
-"""Wrong answers to the exercises of chapters 6 to 12 that came last, as in `student_answers`."""
+"""Wrong answers to the exercises of chapters 6 to 14 that came last, as in `student_answers`."""
 
 import math
 from typing import Any
@@ -182,19 +182,25 @@ LATER: list[tuple[str, Any, str | None]] = [
     ("10.5", mean_of_batch, "rows left out"),
     ("10.5", gains_by_kl, "the KL of z: has the wrong sign"),
     ("10.5", draws_summed, None),
-    ("11.6", lambda noise, n, m: right("11.6")(noise**2, n, m), "noise"),
-    ("11.6", lambda noise, n, m: right("11.6")(noise, n, m) ** 2, "square"),
-    ("11.6", half_the_price, "factor"),
-    ("11.7", "option C", "probability"),
-    ("11.7", "(d)", "nothing"),
-    ("11.7", "a.", "other schools"),
-    ("12.6", lambda *a: right("12.6")(*a).exp(), "exp"),
-    ("12.6", lambda *a: right("12.6")(*a).sigmoid(), "probability"),
-    ("12.6", together_by_one_spread, "within left out"),
-    ("12.6", lambda m, s, *a: right("12.6")(m, s**2, *a), "squares squared"),
+    ("11.1", lambda noise, n, m: right("11.1")(noise**2, n, m), "noise"),
+    ("11.1", lambda noise, n, m: right("11.1")(noise, n, m) ** 2, "square"),
+    ("11.1", half_the_price, "factor"),
+    ("13.1", "option C", "probability"),
+    ("13.1", "(d)", "nothing"),
+    ("13.1", "a.", "other schools"),
+    ("13.2", lambda k: 1 - right("13.2")(k), "missed"),
+    ("13.2", lambda k: right("13.2")(1), "one rival"),
+    ("13.2", lambda k: right("13.2")(1) ** k, "independent"),
+    ("13.3", lambda n, r: (1 + (n - 1) * r) ** 0.5, "not shrunk"),
+    ("13.3", lambda n, r: right("13.3")(n, r) ** 2, "variance"),
+    ("13.3", lambda n, r: 1 / right("13.3")(n, r), "reciprocal"),
+    ("14.6", lambda *a: right("14.6")(*a).exp(), "exp"),
+    ("14.6", lambda *a: right("14.6")(*a).sigmoid(), "probability"),
+    ("14.6", together_by_one_spread, "within left out"),
+    ("14.6", lambda m, s, *a: right("14.6")(m, s**2, *a), "squares squared"),
     (
-        "12.6",
-        lambda *a: right("12.6")(*a) + 2 * math.log(4 * a[-1] + 1),
+        "14.6",
+        lambda *a: right("14.6")(*a) + 2 * math.log(4 * a[-1] + 1),
         "the prior: has the wrong",
     ),
 ]

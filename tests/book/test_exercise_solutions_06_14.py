@@ -1,4 +1,4 @@
-"""Solutions of chapters 6 to 12 agree with computations that share nothing with them.
+"""Solutions of chapters 6 to 14 agree with computations that share nothing with them.
 
 Quadrature, autograd, counting, simulation and numerical optimisation; the cases are those of the
 exercise, in float64.
@@ -291,9 +291,9 @@ def minus_elbos(p: Any, delta: float, one: float, two: float) -> float:
 
 
 @pytest.mark.parametrize("case", range(3))
-def test_11_6_fused_below_and_apart_above(case: int) -> None:
+def test_11_1_fused_below_and_apart_above(case: int) -> None:
     """By a search that knows no derivation, begun close to the fused point."""
-    (noise, first, second), threshold = solved("11.6")[case]
+    (noise, first, second), threshold = solved("11.1")[case]
     one, two = noise**2 / first, noise**2 / second
     for factor, fused in ((0.97, True), (1.03, False)):
         delta = factor * threshold
@@ -304,10 +304,10 @@ def test_11_6_fused_below_and_apart_above(case: int) -> None:
         assert (abs(found.x[0] - found.x[1]) < 1e-4 * delta) == fused
 
 
-def test_11_6_very_unequal_tasks_have_a_second_optimum() -> None:
+def test_11_1_very_unequal_tasks_have_a_second_optimum() -> None:
     """As its solution says: apart, below the distance, and better than the fused point."""
     one, two = 1.0, 0.01
-    delta = 0.98 * find("11.6").solution(1.0, 1, 100)
+    delta = 0.98 * find("11.1").solution(1.0, 1, 100)
     start = [0.3 * delta, 0.0, math.log(one), math.log(two)]
     options = {"maxiter": 40_000, "maxfev": 40_000}
     found = minimize(minus_elbos, start, (delta, one, two), "Nelder-Mead", options=options)
@@ -315,9 +315,9 @@ def test_11_6_very_unequal_tasks_have_a_second_optimum() -> None:
     assert found.fun < delta**2 / (2 * (one + two))
 
 
-def test_11_6_is_the_law_for_equal_tasks_and_more_for_unequal_ones() -> None:
+def test_11_1_is_the_law_for_equal_tasks_and_more_for_unequal_ones() -> None:
     """In standard errors of Delta: sqrt(2) (s_1 / s_2 + s_2 / s_1), as its solution says."""
-    solution = find("11.6").solution
+    solution = find("11.1").solution
     assert solution(0.6, 9, 9) == pytest.approx(4 * 0.6 / 3)
     for first, second in ((4, 4), (4, 9), (2, 50)):
         in_errors = solution(1.0, first, second) / math.sqrt(1 / first + 1 / second)
@@ -325,11 +325,37 @@ def test_11_6_is_the_law_for_equal_tasks_and_more_for_unequal_ones() -> None:
         assert in_errors == pytest.approx(math.sqrt(2) * (ratio + 1 / ratio))
 
 
-# Chapter 12
+# Chapter 13
 
 
-def test_12_6_by_integrating_over_the_centre() -> None:
-    for (means, squares, within, centre, between, a), value in solved("12.6"):
+def test_13_2_by_simulation() -> None:
+    """Scores drawn, the best rival found, the bar asked; and the numbers of its solution."""
+    for (rivals,), value in solved("13.2"):
+        noise = torch.randn(200_000, rivals + 1, generator=torch.Generator().manual_seed(0))
+        reached = noise[:, 0] > noise[:, 1:].amax(1) - math.sqrt(2)
+        assert_mean(reached.double(), torch.as_tensor(value).double())
+    solution = find("13.2").solution
+    assert [round(solution(k), 2) for k in (1, 10)] == [0.84, 0.46]
+    assert round(30 * solution(10)) == 14
+    assert round(mistake("13.2", "independent")(10), 2) == 0.18
+
+
+def test_13_3_from_the_covariance() -> None:
+    """Variance of the mean, and of the expected sample variance, as quadratic forms."""
+    for (n, r), value in solved("13.3"):
+        covariance = (1 - r) * torch.eye(n) + r * torch.ones(n, n)
+        centre = torch.eye(n) - 1 / n
+        true = covariance.mean()
+        reported = (centre @ covariance @ centre).trace() / (n - 1) / n
+        assert float(value) == pytest.approx((true / reported).sqrt().item())
+    assert round(find("13.3").solution(10, 0.2), 1) == 1.9
+
+
+# Chapter 14
+
+
+def test_14_6_by_integrating_over_the_centre() -> None:
+    for (means, squares, within, centre, between, a), value in solved("14.6"):
         spread = (squares + within).sqrt()
 
         def likelihood(g: Tensor, m: Tensor = means, s: Tensor = spread) -> Tensor:
@@ -345,14 +371,14 @@ def test_12_6_by_integrating_over_the_centre() -> None:
         torch.testing.assert_close(value, odds.log())
 
 
-def test_12_6_agreement_is_worth_little() -> None:
+def test_14_6_agreement_is_worth_little() -> None:
     """As its solution says: at most so many nats at m_0, and against a group by the square of Delta."""
     within, between, a, square = 0.3, 0.9, 1.0, 0.05
     total, prior = within + between, -math.log(4 * a + 1)
 
     def evidence(delta: float, square: float = square) -> float:
         means, squares = torch.tensor([delta / 2, -delta / 2]), torch.full((2,), square)
-        return float(find("12.6").solution(means, squares, within, 0.0, between, a)) - prior
+        return float(find("14.6").solution(means, squares, within, 0.0, between, a)) - prior
 
     most = -0.5 * math.log(1 - (between / total) ** 2)
     assert evidence(0.0) < evidence(0.0, 1e-9) == pytest.approx(most)
@@ -361,8 +387,8 @@ def test_12_6_agreement_is_worth_little() -> None:
 
 
 def seated_together(a: float) -> float:
-    """The prior probability that two tasks share a group: exercise 12.3 of all seatings, added up."""
-    restaurant = find("12.3").solution
+    """The prior probability that two tasks share a group: exercise 14.3 of all seatings, added up."""
+    restaurant = find("14.3").solution
     seatings = {labels: restaurant(list(labels), a) for labels in SEATINGS}
     assert sum(seatings.values()) == pytest.approx(1)
     return seatings[(0, 0)]
