@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from tests.table.tables import INPUTS
+from vmtl_core.lab.datasets import clinics
 from vmtl_core.table import VMTLClassifier, VMTLCounter, VMTLRegressor
+from vmtl_core.table.summary import keep_ratios
 
 
 @pytest.fixture
@@ -110,6 +112,35 @@ def test_summary_without_an_average(table: pd.DataFrame) -> None:
     )
     assert "population" in model.summary()
     assert model.coefficients().query("task == 'population'")["sd"].isna().all()
+
+
+def test_summary_gives_no_interval_to_a_single_one_of_sds_that_move_together(
+    model: VMTLRegressor,
+) -> None:
+    """All intervals had one relative width, and read as if each sd were known so well."""
+    assert model.summary().splitlines()[4].endswith("90 %")
+    inputs = ["age", "diagnosis", "aid", "smoker", "walk_before"]
+    model = VMTLRegressor(task="clinic").fit(clinics()[0], target="walk_after", inputs=inputs)
+    found = model.history_.hyperparameters["population_sd"]
+    ratio = (found.high / found.low).flatten()
+    assert ratio.max() / ratio.min() < 1.1  # many sds: those of a candidate keep their ratios
+    text = model.summary()
+    assert "sds of tasks: together" in text
+    assert text.splitlines()[5].endswith("sd of tasks")
+
+
+def test_sds_that_move_together() -> None:
+    draw = torch.Generator().manual_seed(0)
+    sizes, start = torch.rand(200, 1, generator=draw) + 0.5, torch.tensor([0.1, 3.0, 40.0])
+    other = torch.tensor([0.2, 2.0, 50.0])  # another candidate's
+    together = sizes * torch.where(torch.arange(200)[:, None] < 120, start, other)
+    assert keep_ratios(together)
+    assert keep_ratios(together.view(200, 1, 3).repeat_interleave(2, 0))  # the same draws twice
+    apart = (torch.rand(200, 3, generator=draw) + 0.5) * start
+    assert not keep_ratios(apart)
+    assert not keep_ratios(apart.repeat_interleave(20, 0))
+    assert not keep_ratios(together[:, :1])  # one sd has its interval
+    assert not keep_ratios(None)
 
 
 def test_comparison_with_held_out_rows(table: pd.DataFrame) -> None:

@@ -6,6 +6,7 @@ from textwrap import fill
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 WIDTH = 84
 """Characters of the longest line of prose."""
@@ -31,7 +32,9 @@ def _population(model: Any) -> list[str]:
     """Mean and spread of every coefficient."""
     table = model._population(model._level(0.9))
     spread = model.history_.hyperparameters.get("population_sd")
-    lines = ["", f"{'':<26}{'population':>11}  {'90 %':<22}{'sd of tasks':>11}  {'90 %':<20}"]
+    tied = keep_ratios(model.history_.draws.get("population_sd"))
+    ends = "" if tied else "90 %"
+    lines = ["", f"{'':<26}{'population':>11}  {'90 %':<22}{'sd of tasks':>11}  {ends}".rstrip()]
     if spread is not None:
         unit = model.inputs_.unit
         mean, low, high = (
@@ -41,9 +44,26 @@ def _population(model: Any) -> list[str]:
         name = f"{row.input} ({row[2]})" if "class" in table else row.input
         line = f"{name[:25]:<26}{row.mean:>11.4g}  {_range(row.lower, row.upper):<22}"
         if spread is not None:
-            line += f"{mean[i]:>11.4g}  {_range(low[i], high[i]):<20}"
+            line += f"{mean[i]:>11.4g}  {'' if tied else _range(low[i], high[i])}"
         lines.append(line.rstrip())
+    if tied:
+        size = f"{low[0] / mean[0]:.2g} to {high[0] / mean[0]:.2g} times"
+        lines += ["", f"sds of tasks: together {size} these (90 %); each alone is known less well"]
     return lines
+
+
+def keep_ratios(sds: Tensor | None) -> bool:
+    """Whether draws (S, ...) of several sds differ in size alone, so that one's interval is all's.
+
+    A fit holds the ratios where it can't tell many sds from 0, `hyperposterior.Directions`; several
+    candidates of groups have ratios of their own.
+    """
+    if sds is None or sds[0].numel() < 2:
+        return False
+    logs = sds.flatten(1).log()
+    ratios = (logs - logs[:, :1])[:, 1:]
+    kinds, draws = (len(one.mul(1e6).round().unique(dim=0)) for one in (ratios, logs))
+    return 2 * kinds < draws
 
 
 def _range(low: float, high: float) -> str:
