@@ -42,6 +42,10 @@ BAD: dict[str, tuple[Change, str]] = {
         lambda t: t.assign(sex=[f"person {i}" for i in range(len(t))]),
         r"'sex' holds 240 different values, too many for levels",
     ),
+    "decimal commas": (
+        lambda t: t.assign(age=[f"{i % 7},5" for i in range(len(t))]),
+        r"'age' must hold numbers; '0,5' has a comma.*decimal=','",
+    ),
     "no such column": (lambda t: t.drop(columns="age"), r"must have the columns \['age'\]"),
     "a column twice": (
         lambda t: pd.concat([t, t[["age"]]], axis=1),

@@ -106,6 +106,12 @@ def test_summary(model: VMTLRegressor) -> None:
         assert part in text
 
 
+def test_summary_says_that_no_task_was_named(table: pd.DataFrame) -> None:
+    """A task column that is forgotten makes one regression, with the tasks among its inputs."""
+    forgotten = VMTLRegressor(sources="own").fit(table, target="score", inputs=["age", "clinic"])
+    assert "240 rows, one task: `task` names no column" in forgotten.summary()
+
+
 def test_summary_without_an_average(table: pd.DataFrame) -> None:
     model = VMTLRegressor(sources="own", task="clinic", average=False).fit(
         table, target="score", inputs=["age"]
