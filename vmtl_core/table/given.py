@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -70,9 +69,8 @@ class Reading:
             require(len(X) > 0, "`X` must have at least one row; got 0 sample(s)")
             require(X.shape[1] > 0, "`X` must have a column; 0 feature(s)")
         else:
-            rows = isinstance(X, pd.Series | Mapping)
             require(
-                not rows,
+                not (isinstance(X, pd.Series) or type(X) is dict),  # a sparse array is one too
                 f"`X` must be a data frame; got {type(X).__name__}: one row of a table is "
                 "`table.iloc[[0]]`, and `pandas.DataFrame` makes a frame of columns",
             )
