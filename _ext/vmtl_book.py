@@ -7,6 +7,7 @@
 - The lines of a chapter that install the package are for a notebook: a page leaves them out.
 - What a published site needs beside pages: `site_files`.
 - The theme's source maps are left out of the site, and `light_pages` makes its pages lighter.
+- On a phone a picture of several panels scrolls: `wide_pictures`.
 - A docstring may hold `$$ ... $$` and `$ ... $`, as the chapters do, and a shape `(*batch, T)`.
 """
 
@@ -99,6 +100,7 @@ def without_source_maps(app: Sphinx, exception: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     app.setup_extension("light_pages")
     app.setup_extension("site_files")
+    app.setup_extension("wide_pictures")
     app.connect("build-finished", without_source_maps, priority=900)
     app.add_transform(TaggedEquations)
     app.add_transform(NoInstallation)

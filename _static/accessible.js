@@ -1,9 +1,10 @@
 // What keyboard and screen-reader users need and the theme does not give; tests/browser/test_accessibility.py.
 (() => {
   "use strict";
-  /** A formula wider than its column scrolls: let the keyboard reach it, so that the arrow keys move it. */
-  function reachFormulas() {
-    for (const node of document.querySelectorAll("article div.math, article div.math mjx-container[display]")) {
+  /** What is wider than its column scrolls: let the keyboard reach it, so that the arrow keys move it. */
+  function reachWide() {
+    const formulas = "article div.math, article div.math mjx-container[display]";
+    for (const node of document.querySelectorAll(`${formulas}, div.cell_output:has(> img.wide)`)) {
       if (node.scrollWidth > node.clientWidth) node.setAttribute("tabindex", "0");
       else node.removeAttribute("tabindex");
     }
@@ -37,7 +38,7 @@
     nameControls();
     plainReferences();
     await window.MathJax?.startup?.promise;
-    reachFormulas();
-    addEventListener("resize", reachFormulas);
+    reachWide();
+    addEventListener("resize", reachWide);
   });
 })();

@@ -23,7 +23,7 @@ def one_of(name: str, value: Any, allowed: Collection[Any]) -> None:
     """Raise unless `value` is one of `allowed`."""
     require(
         any(value is a or (isinstance(a, str) and value == a) for a in allowed),
-        f"`{name}` must be one of {sorted(map(repr, allowed))}; got {value!r}",
+        f"`{name}` must be one of {', '.join(sorted(map(repr, allowed)))}; got {value!r}",
     )
 
 

@@ -48,6 +48,15 @@ class Bundle(nn.Module):
             f"`{prefix}likelihood` must be a callable (z, w) -> Distribution, or a list of one per "
             f"task; got {wrong[:1]}",
         )
+        classes = [
+            one.__name__
+            for one in _as_list(likelihood)
+            if isinstance(one, type) and issubclass(one, nn.Module)
+        ]
+        require(
+            not classes,
+            f"`{prefix}likelihood` must be an object; got a class: call it, {''.join(classes[:1])}()",
+        )
         require(
             latents is None or callable(latents),
             f"`{prefix}latents` must be a callable x -> Distribution of batch shape (T, B), or "

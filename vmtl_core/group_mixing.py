@@ -89,10 +89,11 @@ def helpers(labels: Tensor) -> Tensor:
     tasks = labels.shape[1]
     total = torch.zeros(tasks, tasks, dtype=torch.float64, device=labels.device)
     for label in labels:
-        pairs = together(label, -1).fill_diagonal_(False)
+        pairs = together(label, -1).fill_diagonal_(False).to(total)
         total += pairs / pairs.sum(1, keepdim=True).clamp_min(1)
     total = total / len(labels)
-    return torch.cat([total, 1 - total.sum(1, keepdim=True)], 1)
+    rest = (1 - total.sum(1, keepdim=True)).clamp_min(0)  # rounding may leave less than nothing
+    return torch.cat([total, rest], 1)
 
 
 def together(label: Tensor, none: int) -> Tensor:

@@ -167,3 +167,11 @@ def test_helpers_are_counted_over_partitions() -> None:
         [0, 0.5, 0, 0, 0.5],
     ]
     torch.testing.assert_close(found, torch.tensor(wanted))
+
+
+def test_shares_of_helpers_are_never_negative() -> None:
+    """Thirds were rounded to the default dtype, and left the last column a little below 0."""
+    torch.set_default_dtype(torch.float32)
+    found = helpers(torch.tensor([[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 1, 1]]).repeat(8, 1))
+    assert found.min() == 0
+    assert (found.sum(1) - 1).abs().max() < 1e-14

@@ -326,7 +326,16 @@ CONSTRUCTOR: list[Row] = [
         lambda: model(divergence="kl"),
         ["`divergence`", "'jensen'", "'monte_carlo'", "got 'kl'"],
     ),
-    ("unknown sources", lambda: model(sources="all"), ["`sources`", "'own'", "got 'all'"]),
+    (
+        "unknown sources",
+        lambda: model(sources="all"),
+        ["`sources`", "one of 'auto', 'groups'", "got 'all'"],
+    ),
+    (
+        "a class for a likelihood",
+        lambda: model(likelihood=vmtl.LinearGaussian),
+        ["`likelihood`", "got a class", r"LinearGaussian\(\)"],
+    ),
     ("sources in a list", lambda: model(sources=["own"]), ["`sources`", "'own'", r"\['own'\]"]),
     (
         "unknown hyperprior",
@@ -787,7 +796,7 @@ MIXING: list[Row] = [
     (
         "base of minus one",
         lambda: vmtl.GumbelSoftmaxMixing(2, base=-1),  # type: ignore[arg-type]
-        ["`base`", "'False', 'True'", "got -1"],
+        ["`base`", "one of False, True", "got -1"],
     ),
     (
         "tasks beyond 64 bits",

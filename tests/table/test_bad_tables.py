@@ -42,6 +42,10 @@ BAD: dict[str, tuple[Change, str]] = {
         lambda t: t.assign(sex=[f"person {i}" for i in range(len(t))]),
         r"'sex' holds 240 different values, too many for levels",
     ),
+    "decimal commas": (
+        lambda t: t.assign(age=[f"{i % 7},5" for i in range(len(t))]),
+        r"'age' must hold numbers; '0,5' has a comma.*decimal=','",
+    ),
     "no such column": (lambda t: t.drop(columns="age"), r"must have the columns \['age'\]"),
     "a column twice": (
         lambda t: pd.concat([t, t[["age"]]], axis=1),
@@ -59,6 +63,26 @@ def test_what_is_refused(table: pd.DataFrame, name: str) -> None:
         VMTLRegressor(sources="own", task="clinic").fit(
             change(table), target="score", inputs=INPUTS
         )
+
+
+@pytest.mark.parametrize(
+    ("task", "target", "inputs", "near"),
+    [("Clinic", "score", ["age"], "clinic"), ("clinic", "Scores", ["age"], "score")]
+    + [("clinic", "score", ["AGE"], "age"), ("clinic", "score", ["zzzz"], None)],
+)
+def test_misspelt_columns_are_named(
+    table: pd.DataFrame, task: str, target: str, inputs: list[str], near: str | None
+) -> None:
+    with pytest.raises(ValueError, match="must have the columns") as found:
+        VMTLRegressor(task=task).fit(table, target=target, inputs=inputs)
+    assert str(found.value).endswith(f"did you mean {near!r}?") == (near is not None)
+
+
+def test_a_row_is_no_table(table: pd.DataFrame) -> None:
+    model = VMTLRegressor(sources="own", task="clinic").fit(table, target="score", inputs=["age"])
+    for row in (table.iloc[0], {"clinic": ["East"], "age": [50.0]}):
+        with pytest.raises(ValueError, match=r"data frame; got (Series|dict).*iloc\[\[0\]\]"):
+            model.predict(row)
 
 
 def test_gaps_are_refused_where_asked(table: pd.DataFrame) -> None:

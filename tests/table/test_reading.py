@@ -21,6 +21,19 @@ def test_types_and_names() -> None:
     assert table["sex"].isna().tolist() == [False, False, True]
 
 
+def test_numbers_with_a_comma_for_the_point() -> None:
+    """All is read as text first, and pandas' own options for numbers would be without effect."""
+    text = "clinic;age;pay;note;time\nN/A;0,13;1.234,5;a,b;1.5\nEast;1,5;;c;2,5\n"
+    table = read_csv(StringIO(text), task="clinic", sep=";", decimal=",", thousands=".")
+    assert table["clinic"].tolist() == ["N/A", "East"]
+    assert table["age"].tolist() == [0.13, 1.5]
+    assert table["pay"].iloc[0] == 1234.5
+    assert table["pay"].isna().tolist() == [False, True]
+    assert table["note"].tolist() == ["a,b", "c"]
+    mixed = read_csv(StringIO(text), task="clinic", sep=";", decimal=",")
+    assert mixed["time"].tolist() == ["1.5", "2,5"]  # with a point it is no number of this file
+
+
 def test_without_it_the_reason_is_told() -> None:
     table = pd.read_csv(StringIO(TEXT))
     with pytest.raises(ValueError, match=r"missing \(NaN\) in 2 rows of 3.*read_csv"):

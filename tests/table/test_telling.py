@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.table.tables import INPUTS
+from vmtl_core.lab.datasets import clinics
 from vmtl_core.table import VMTLClassifier, VMTLCounter, VMTLRegressor
 
 
@@ -121,12 +122,33 @@ def test_sds_that_kept_their_ratios_have_no_interval_each() -> None:
         assert line.count("[") == (1 if together else 2)
 
 
+def test_summary_says_that_no_task_was_named(table: pd.DataFrame) -> None:
+    """A task column that is forgotten makes one regression, with the tasks among its inputs."""
+    forgotten = VMTLRegressor(sources="own").fit(table, target="score", inputs=["age", "clinic"])
+    assert "240 rows, one task: `task` names no column" in forgotten.summary()
+
+
 def test_summary_without_an_average(table: pd.DataFrame) -> None:
     model = VMTLRegressor(sources="own", task="clinic", average=False).fit(
         table, target="score", inputs=["age"]
     )
     assert "population" in model.summary()
     assert model.coefficients().query("task == 'population'")["sd"].isna().all()
+
+
+def test_summary_gives_no_interval_to_a_single_one_of_sds_that_move_together(
+    model: VMTLRegressor,
+) -> None:
+    """All intervals had one relative width, and read as if each sd were known so well."""
+    assert model.summary().splitlines()[4].endswith("90 %")
+    inputs = ["age", "diagnosis", "aid", "smoker", "walk_before"]
+    model = VMTLRegressor(task="clinic").fit(clinics()[0], target="walk_after", inputs=inputs)
+    found = model.history_.hyperparameters["population_sd"]
+    ratio = (found.high / found.low).flatten()
+    assert ratio.max() / ratio.min() < 1.1  # many sds: those of a candidate keep their ratios
+    text = model.summary()
+    assert "sds of tasks: together" in text
+    assert text.splitlines()[5].endswith("sd of tasks")
 
 
 def test_comparison_with_held_out_rows(table: pd.DataFrame) -> None:

@@ -69,6 +69,11 @@ class Reading:
             require(len(X) > 0, "`X` must have at least one row; got 0 sample(s)")
             require(X.shape[1] > 0, "`X` must have a column; 0 feature(s)")
         else:
+            require(
+                not (isinstance(X, pd.Series) or type(X) is dict),  # a sparse array is one too
+                f"`X` must be a data frame; got {type(X).__name__}: one row of a table is "
+                "`table.iloc[[0]]`, and `pandas.DataFrame` makes a frame of columns",
+            )
             X = validate_data(self, X, reset=reset, dtype=np.float64, ensure_all_finite=False)
             X = pd.DataFrame(X)
         if task is not None:
@@ -142,5 +147,6 @@ def _have(X: pd.DataFrame, names: list[Any]) -> None:
     missing = [name for name in names if name not in X.columns]
     require(
         not missing,
-        f"`X` must have the columns {missing}; it has {told.some(X.columns)}",
+        f"`X` must have the columns {missing}; it has {told.some(X.columns)}"
+        + "".join(told.meant(name, X.columns) for name in missing[:1]),
     )

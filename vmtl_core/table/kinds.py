@@ -1,5 +1,6 @@
 """What kind of input a column of a table is, and its values as numbers."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,9 @@ from vmtl_core.table import told
 
 MOST_LEVELS = 100
 """Text with more different values than that is taken for names or remarks, not for levels."""
+
+COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
+"""A number as much of Europe writes it."""
 
 
 def gaps(values: pd.Series) -> np.ndarray:
@@ -60,6 +64,11 @@ def _kind_of_text(values: pd.Series, filled: pd.Series) -> str:
         return "number"
     if parsed.mean() > 0.5 and not parsed.all():
         _refuse_text(values, ~parsed.reindex_like(filled).to_numpy(), filled)
+    elif len(filled) and all(COMMA.fullmatch(str(one)) for one in filled):
+        raise ValueError(
+            f"column {values.name!r} must hold numbers; {told.plain(filled.iloc[0])!r} has a comma for "
+            "the point: read the file with `decimal=','`, or make the column a category"
+        )
     return "levels"
 
 

@@ -19,7 +19,7 @@ def read_csv(path: Any, task: str, **options: Any) -> pd.DataFrame:
     Args:
         path: file, address or open file, as pandas takes it.
         task: name of the task column.
-        options: passed to `pandas.read_csv`.
+        options: passed to `pandas.read_csv`, such as `sep=";"`, `decimal=","`, `thousands="."`.
 
     Raises:
         ValueError: if there is no such column.
@@ -29,6 +29,7 @@ def read_csv(path: Any, task: str, **options: Any) -> pd.DataFrame:
         >>> read_csv(StringIO("clinic,age\\nN/A,31\\nEast,N/A"), task="clinic")["clinic"].tolist()
         ['N/A', 'East']
     """
+    point, groups = options.pop("decimal", "."), options.pop("thousands", None)
     table = pd.read_csv(path, keep_default_na=False, na_values={task: [""]}, dtype=str, **options)
     require(
         task in table.columns,
@@ -38,18 +39,22 @@ def read_csv(path: Any, task: str, **options: Any) -> pd.DataFrame:
         values = table[name]
         if name != task:
             values = values.mask(values.str.strip().isin(BLANK | {""}))
-        table[name] = _typed(values)
+        table[name] = _typed(values, point, groups)
     return table
 
 
-def _typed(values: pd.Series) -> pd.Series:
+def _typed(values: pd.Series, point: str, groups: str | None) -> pd.Series:
     """Text that is numbers, or true and false, throughout as such."""
     filled = values.dropna()
     if len(filled) and filled.isin(["True", "False", "TRUE", "FALSE", "true", "false"]).all():
         found = values.str.lower().map({"true": True, "false": False})
         return found.astype(bool) if len(filled) == len(values) else found.astype("boolean")
     digits = filled[filled.str.match(r"0\d")]
-    parsed = pd.to_numeric(values, errors="coerce")
+    numbers = values if groups is None else values.str.replace(groups, "", regex=False)
+    if point != ".":
+        other = numbers.str.contains(".", regex=False, na=False)
+        numbers = numbers.mask(other).str.replace(point, ".", regex=False)
+    parsed = pd.to_numeric(numbers, errors="coerce")
     return (
         parsed
         if len(digits) == 0 and len(filled) and parsed[filled.index].notna().all()

@@ -26,8 +26,11 @@ def _heading(model: Any) -> str:
     sizes = f"{min(rows)} to {max(rows)} rows" if min(rows) < max(rows) else f"{rows[0]} rows each"
     inputs = " + ".join(names) if names else "1"
     task = model.task_name_ if model.task_name_ is not None else "task"
+    none = model.task_name_ is None and len(rows) == 1
     formula = f"{type(model).__name__}: {model.target_name_} ~ {inputs} | {task}"
     formula = fill(formula, WIDTH, subsequent_indent="    ", break_on_hyphens=False)
+    if none:
+        return f"{formula}\n{sum(rows)} rows, one task: `task` names no column"
     return f"{formula}\n{sum(rows)} rows, {len(rows)} task{'s' if len(rows) > 1 else ''} of {sizes}"
 
 

@@ -1,6 +1,7 @@
 """How errors and warnings name rows, columns and values of a table."""
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,13 @@ def rows(bad: Any, index: Any) -> str:
 def plain(value: Any) -> Any:
     """A numpy scalar as Python's own, all else as it is."""
     return value.item() if isinstance(value, np.generic) else value
+
+
+def meant(name: Any, names: Iterable[Any]) -> str:
+    """The one of `names` that is nearest to a misspelt one, for the end of a message; or nothing."""
+    spelt = {str(one).lower(): plain(one) for one in names}
+    near = get_close_matches(str(name).lower(), spelt, 1)
+    return f"; did you mean {spelt[near[0]]!r}?" if near else ""
 
 
 def some(values: Iterable[Any]) -> str:

@@ -258,6 +258,12 @@ EXERCISES = [
                 2.0,
             ),
             Mistake(
+                "threshold",
+                "that is 4 sigma / sqrt(N), by which (5.10) draws the two means together. Asked for is "
+                "what is left between them.",
+                1.6,
+            ),
+            Mistake(
                 "too_little",
                 "2.0 - 0.8: either sigma was taken for 1, and here it is 2; or only one of the two "
                 "means was moved, by 2 sigma / sqrt(N), and in (5.10) both move.",

@@ -276,6 +276,12 @@ EXERCISES = [
                 0.16,
             ),
             Mistake(
+                "share",
+                "that is 1 - d/N, what (10.5) leaves of the variance for each row. Multiply the variance "
+                "by it, and take the root.",
+                0.64,
+            ),
+            Mistake(
                 "share of sigma",
                 "that is sigma (1 - d/N): the factor of (10.5) belongs to the variance, not to the "
                 "standard deviation.",

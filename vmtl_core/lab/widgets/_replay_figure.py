@@ -53,7 +53,9 @@ class Panel:
 
 def draw(panels: Sequence[Panel]) -> Figure:
     """Three rows (responsibilities, posteriors, terms) by one column for each setting."""
-    figure, axes = canvas(3, len(panels), (3.4, 2.9))
+    figure, axes = canvas(3, len(panels), (3.4, 3.1))
+    engine: Any = figure.get_layout_engine()
+    engine.set(h_pad=0.12)  # a row's title clear of the labels above it
     for column, panel in zip(axes.T, panels, strict=True):
         _heat_map(column[0], panel)
         _ellipses(column[1], panel)
