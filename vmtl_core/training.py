@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -14,16 +14,16 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from vmtl_core import _checks
 from vmtl_core._checks import one_of, positive_finite, positive_int, require
-from vmtl_core._random import forked
+from vmtl_core._random import forked, step_seed
 from vmtl_core._settings import compare, described
-from vmtl_core.adam import FIRST_RATE, LAST_SHARE, fit_adam, step_seed, whole_steps
+from vmtl_core.adam import FIRST_RATE, LAST_SHARE, fit_adam, whole_steps
 from vmtl_core.averaging import Averaged, average
-from vmtl_core.batches import StratifiedBatches
-from vmtl_core.checkpoint import STEPS, SWEEPS, Checkpoint, check_checkpoint, checksum
+from vmtl_core.checkpoint import STEPS, SWEEPS, Checkpoint, check_checkpoint
 from vmtl_core.closed_form import (
     Setting,
     begin,
@@ -34,6 +34,7 @@ from vmtl_core.closed_form import (
     pack,
     setting,
     to_data,
+    units_of,
     unpack,
     write,
 )
@@ -61,7 +62,8 @@ from vmtl_core.report import (
     warn_of_units,
     weighted,
 )
-from vmtl_core.units import MANY_INPUTS
+from vmtl_core.streams import Rows, TableRows, stream
+from vmtl_core.units import MANY_INPUTS, Measured
 
 __all__ = [
     "ConvergenceWarning",
@@ -78,9 +80,9 @@ METHODS = ("auto", "coordinate", "adam")
 
 def fit(
     model: MultiTaskELBO,
-    x: Tensor,
-    y: Tensor,
-    task: Tensor,
+    x: Tensor | Dataset[Any] | Iterable[Any],
+    y: Tensor | None = None,
+    task: Any = None,
     steps: int = 2000,
     lr: float | Schedule | None = None,
     batch_size: int | None = None,
@@ -185,10 +187,9 @@ def fit(
     )
     check_checkpoint(checkpoint, every, resume)
     rate = _schedule(lr, steps)
-    task = _check_data(model, x, y, task, seed)
-    if batch_size is not None:
-        StratifiedBatches(task, batch_size)
-    coordinate = _choose(model, x, method, batch_size, resume)
+    rows = _rows(model, x, y, task, batch_size, seed, checkpoint is not None)
+    x, y, task = rows.sample
+    coordinate = _choose(model, x, method, rows.streamed, resume)
     file, ended = None, False
     if checkpoint is not None:
         call = {
@@ -201,7 +202,7 @@ def fit(
             "tolerance": None if tolerance is None else float(tolerance),
             "average": bool(average),
         }
-        call |= _identity(model, x, y, task)
+        call |= rows.identity() | _identity(model)
         file = Checkpoint(model, Path(checkpoint), every or (SWEEPS if coordinate else STEPS), call)
         resume, ended = file.restore()
     if resume is not None:
@@ -215,12 +216,15 @@ def fit(
         check_spread(model, x, y, task)
     if resume is None:  # only now: what is refused leaves the model as it was
         _afresh(model)
-    if coordinate or obstacle(model, x) is None:
+    if coordinate:
         make = partial(setting, model, x, y, task, model.temperature(max(steps - 1, 0)), seed)
         found = make(history.optimizer.get("coordinate", {}).get("lower"))
-        _set_units(model, found)
+        _set_units(model, found.units)
+    elif obstacle(model, x) is None:
+        _set_units(model, units_of(model, x, y))
     warn_of_units(model, x, y, coordinate)
-    warn_of_unidentified(model, x)
+    if rows.whole:
+        warn_of_unidentified(model, x)
     try:
         if ended:
             pass
@@ -231,14 +235,12 @@ def fit(
             )
         else:
             model.average.clear()
+            rows.start(history.step)
             fit_adam(
                 model,
-                x,
-                y,
-                task,
+                rows,
                 steps,
                 rate,
-                batch_size,
                 seed,
                 progress,
                 record,
@@ -256,13 +258,10 @@ def fit(
     return history
 
 
-def _identity(model: MultiTaskELBO, x: Tensor, y: Tensor, task: Tensor) -> dict[str, Any]:
-    """What model and table are, for a checkpoint, as text and numbers."""
+def _identity(model: MultiTaskELBO) -> dict[str, Any]:
+    """What the model is, for a checkpoint, as text and numbers."""
     samples = ("weight_samples", "latent_samples", "divergence_samples")
     return {
-        "x": checksum(x),
-        "y": checksum(y),
-        "task": checksum(task),
         "dtype": sorted({str(p.dtype) for p in model.parameters()}),
         **{name: getattr(model, name) for name in samples},
         **model.settings(),
@@ -284,7 +283,7 @@ def _unsettled(history: History, steps: int) -> str:
 
 
 def _choose(
-    model: MultiTaskELBO, x: Tensor, method: str, batch_size: int | None, resume: History | None
+    model: MultiTaskELBO, x: Tensor, method: str, streamed: str, resume: History | None
 ) -> bool:
     """Whether the closed form is taken."""
     if resume is not None and resume.method:
@@ -292,13 +291,16 @@ def _choose(
             method in ("auto", resume.method),
             f"`method` must be that of `resume`, {resume.method!r}; got {method!r}",
         )
+        require(
+            resume.method == "adam" or not streamed.startswith("`x`"),
+            f"`resume` is of a fit in closed form, which this can't go on with: {streamed}",
+        )
         return resume.method == "coordinate"
     groups = model.sources == "groups"
     if method == "adam" and not groups:
         return False
     why = obstacle(model, x)
-    if why is None and batch_size is not None:
-        why = "`batch_size` must be None"
+    why = why or streamed or None
     if method == "adam":
         why = "`method` must be 'auto' or 'coordinate'"
     require(
@@ -353,19 +355,26 @@ def _afresh(model: MultiTaskELBO) -> None:
             parameter.copy_(start[name])
 
 
-def _check_data(model: MultiTaskELBO, x: Tensor, y: Tensor, task: Tensor, seed: int) -> Tensor:
-    """All checks of the data, once, on the whole table; the ids as int64."""
-    task = _checks.long_format(model.tasks, x, task, y)
-    _checks.sizes_match(model.task_sizes, task)
-    with torch.no_grad(), forked(step_seed(seed, 0), x.device):
-        model(x, y, task)
-    return task
+def _rows(
+    model: MultiTaskELBO, x: Any, y: Any, task: Any, batch_size: int | None, seed: int, kept: bool
+) -> Rows:
+    """Where rows come from, after all checks of a table, or those of a stream's first batch."""
+    rows: Rows
+    if isinstance(x, Tensor) or y is not None:
+        require(y is not None, "`y` must be a tensor; got None")
+        task = _checks.long_format(model.tasks, x, task, y)
+        _checks.sizes_match(model.task_sizes, task)
+        rows = TableRows(x, y, task, batch_size)
+    else:
+        rows = stream(model, x, task, batch_size, seed, kept)
+    with torch.no_grad(), forked(step_seed(seed, 0), rows.device):
+        model(*rows.first)
+    return rows
 
 
 @torch.no_grad()
-def _set_units(model: MultiTaskELBO, found: Setting) -> None:
+def _set_units(model: MultiTaskELBO, units: Measured) -> None:
     """Tell the prior and the likelihoods the table's units."""
-    units = found.units
     prior = model.prior
     like = prior.mixing.logits
     eye = torch.eye(units.basis.shape[-1]).to(units.basis)
@@ -397,7 +406,7 @@ def _ascend(
     limit = 1e-9 if tolerance is None else tolerance
     if packed is None:
         found, own, lower = correlated(model, found, limit, make)
-        _set_units(model, found)
+        _set_units(model, found.units)
         ascent = begin(model, found, limit, seed, own)
     else:
         ascent, lower = unpack(model, found, packed), packed["lower"]
