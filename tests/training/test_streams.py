@@ -24,7 +24,9 @@ BATCH = 16
 
 def table() -> tuple[Tensor, Tensor, Tensor]:
     draw = torch.Generator().manual_seed(0)
-    task = torch.arange(3).repeat_interleave(torch.tensor(SIZES))[torch.randperm(80, generator=draw)]
+    task = torch.arange(3).repeat_interleave(torch.tensor(SIZES))[
+        torch.randperm(80, generator=draw)
+    ]
     x = torch.randn(len(task), 2, generator=draw)
     return x, x.sum(-1) + task + 0.3 * torch.randn(len(task), generator=draw), task
 
@@ -186,7 +188,7 @@ def test_of_another_stream(tmp_path: Path) -> None:
         fit(build(), Items(x + 1, y, task), **options)
     with pytest.raises(ValueError, match="`y` must be that of the fit in"):
         fit(build(), Items(x, y + 1, task), **options)
-    with pytest.raises(ValueError, match="`x` must be that of the fit in"):
+    with pytest.raises(ValueError, match="must be that of the fit in"):
         fit(build(), loader(), checkpoint=tmp_path / "fit")
 
 
@@ -227,7 +229,11 @@ BAD: dict[str, tuple[Any, dict[str, Any], str]] = {
         {},
         "`x` is an iterator, which can be gone through once, and ended before step 2",
     ),
-    "shape of x": (one_batch(x=torch.ones(19, 2)), {}, "batch of step 1: `x` must have one row for"),
+    "shape of x": (
+        one_batch(x=torch.ones(19, 2)),
+        {},
+        "batch of step 1: `x` must have one row for",
+    ),
     "columns": (one_batch(x=torch.ones(20, 3)), {}, r"batch of step 1: `x` must have 2 numbers"),
     "shape of y": (one_batch(y=torch.ones(20, 2)), {}, "batch of step 1: `y` must"),
     "not finite": (one_batch(x=torch.full((20, 2), torch.nan)), {}, "step 1: `x` must be finite"),
@@ -336,7 +342,7 @@ def test_an_endless_stream_of_its_own_draws() -> None:
 @pytest.mark.parametrize("rows", [400_000, 1_200_000])
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is told in other units elsewhere")
 def test_memory(tmp_path: Path, rows: int) -> None:
-    """A memory-mapped table is never in memory: a fit takes less than half of its size more."""
+    """A table on the disk is never in memory: a fit takes less than half of its size more."""
     size = write(tmp_path, rows)
     command = [sys.executable, "tests/training/streamed.py", str(tmp_path), str(rows)]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
