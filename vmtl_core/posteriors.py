@@ -20,6 +20,7 @@ from vmtl_core._checks import (
     sizes,
     table,
 )
+from vmtl_core._precision import widest
 from vmtl_core._rows import place_in_task, rows_per_task
 from vmtl_core.distributions import correlated, gaussian, map_parameters
 
@@ -170,7 +171,7 @@ class GaussianEncoder(nn.Module):
         most = int(counts.max())
         if self.tasks * most <= WASTE * len(x):
             return self._padded(x, task, place, most)
-        size = counts.clamp_min(1).double().log().div(math.log(STEP)).long()
+        size = widest(counts.clamp_min(1)).log().div(math.log(STEP)).long()
         order = size[task].argsort(stable=True)
         found = []
         for one in order.split(rows_per_task(size[task], int(size.max()) + 1).tolist()):

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset, default_collate
 
 from vmtl_core._checks import counts_match, integers, positive_int, require
+from vmtl_core._precision import has_double
 from vmtl_core._random import forked, step_seed
 from vmtl_core._rows import rows_per_task
 from vmtl_core.batches import StratifiedBatches
@@ -298,7 +299,7 @@ def as_batch(found: Any, device: torch.device, wanted: str) -> Batch:
     if isinstance(found, tuple | list):
         shown += f" of {[type(one).__name__ for one in found[:4]]}"
     require(are_three, f"{wanted} of tensors; got {shown}")
-    if device.type == "mps":
+    if not has_double(device):
         found = [one.float() if one.dtype == torch.float64 else one for one in found]
     x, y, task = (one.to(device, non_blocking=True) for one in found)
     return x, y, task

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from vmtl_core import _checks
 from vmtl_core._checks import one_of, positive_finite, positive_int, require
+from vmtl_core._precision import has_double
 from vmtl_core._random import forked, step_seed
 from vmtl_core._settings import compare, described
 from vmtl_core.adam import FIRST_RATE, LAST_SHARE, fit_adam, whole_steps
@@ -301,6 +302,8 @@ def _choose(
         return False
     why = obstacle(model, x)
     why = why or streamed or None
+    if not has_double(x.device):
+        why = why or f"`x` must be on a device with float64; it is on {x.device}"
     if method == "adam":
         why = "`method` must be 'auto' or 'coordinate'"
     require(

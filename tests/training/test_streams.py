@@ -184,7 +184,9 @@ def test_of_another_stream(tmp_path: Path) -> None:
     x, y, task = table()
     options = {"batch_size": BATCH, "checkpoint": tmp_path / "fit"}
     fit(build(), Items(x, y, task), **options)
-    with pytest.raises(ValueError, match="`x` must be that of the fit in .*Items of 80 rows, some"):
+    with pytest.raises(
+        ValueError, match=r"`x` must be that of the fit in .*Items of 80 rows, some"
+    ):
         fit(build(), Items(x + 1, y, task), **options)
     with pytest.raises(ValueError, match="`y` must be that of the fit in"):
         fit(build(), Items(x, y + 1, task), **options)
@@ -319,9 +321,9 @@ def test_what_is_refused_otherwise() -> None:
         empty.count = 0
         return 0.02
 
-    with pytest.raises(ValueError, match="batch of step 2: .*that of step 2 yields none"):
+    with pytest.raises(ValueError, match=r"batch of step 2: .*that of step 2 yields none"):
         fit(build(), empty, lr=rate)
-    with pytest.raises(ValueError, match="groups are found in closed form alone.*not a Dataset"):
+    with pytest.raises(ValueError, match=r"groups are found in closed form alone.*not a Dataset"):
         fit(build(False, sources="groups"), TensorDataset(*table()), batch_size=9)
     with pytest.raises(ValueError, match="`y` must be a tensor; got None"):
         fit(build(), table()[0])
@@ -332,9 +334,11 @@ def test_what_is_refused_otherwise() -> None:
 
 def test_an_endless_stream_of_its_own_draws() -> None:
     """More rows than there are: refused unless our sampler draws them."""
-    with pytest.raises(ValueError, match="no more rows of a task in a pass.*StratifiedBatches"):
-        with pytest.warns(vmtl.BatchWarning):
-            fit(build(), DataLoader(Endless(), batch_size=10), steps=20)
+    with (
+        pytest.raises(ValueError, match=r"no more rows of a task in a pass.*StratifiedBatches"),
+        pytest.warns(vmtl.BatchWarning),
+    ):
+        fit(build(), DataLoader(Endless(), batch_size=10), steps=20)
     sampler = vmtl.StratifiedBatches(table()[2], 79)
     assert fit(build(), loader(batch_sampler=sampler, batch_size=1, shuffle=False)).step == 12
 
