@@ -45,6 +45,10 @@ class StratifiedBatches:
         >>> batches = StratifiedBatches(task, 3, torch.Generator().manual_seed(0))
         >>> [task[rows].tolist() for rows in batches]
         [[0, 0, 1], [0, 0, 1]]
+        >>> from torch.utils.data import DataLoader, TensorDataset
+        >>> loader = DataLoader(TensorDataset(torch.arange(6.0), task), batch_sampler=batches)
+        >>> [ids.tolist() for x, ids in loader]
+        [[0, 0, 1], [0, 0, 1]]
     """
 
     def __init__(self, task: Tensor, batch_size: int, generator: Generator | None = None):

@@ -113,7 +113,13 @@ def fit(
 
     Args:
         model: the objective; all of `model.parameters()` are optimised.
-        x, y, task: the whole training table, shapes (N, ...), (N, ...) and (N,).
+        x, y, task: the whole training table, shapes (N, ...), (N, ...) and (N,). Or, where it doesn't
+            fit in memory, by Adam alone: as `x` a map-style `torch.utils.data.Dataset` whose items
+            are (x, y, task), without `y`, with `batch_size`; the numbers are those of the table, but
+            for the units of a linear model beyond 10,000 rows, which a sample tells. `task`, an array
+            or memmap of all ids, spares asking every item once for its own. Or as `x` alone an
+            iterable of batches (x, y, task), begun anew by `iter` for every pass, as a `DataLoader`
+            is; its first batch tells a linear model the units. Batches are moved to the model's device.
         steps: most sweeps or steps of Adam, those of `resume` counted in.
         lr: Adam's rate: a number that stays, or a schedule step -> lr; None for one that falls from
             0.03 to 0.0003 along a cosine over `steps`.
@@ -126,7 +132,9 @@ def fit(
         record: about how often alpha and beta are recorded.
         resume: the History of an earlier, shorter fit of this model; it is continued, and gives
             the same numbers as a fit that never stopped (by Adam with a given `lr`: without one the
-            rate depends on `steps`).
+            rate depends on `steps`). An iterable's pass is begun again and gone through to where
+            it was, which finds the same if it draws from torch's global stream alone; one without a
+            length is gone on with from its start.
         method: "coordinate", "adam", or "auto", which takes the former where it can.
         tolerance: in nats a task. The closed form ends when a sweep gains less; Adam, once its rate
             is down to a ninth, when a quarter of the steps gains less, or less than its noise. None
@@ -139,7 +147,9 @@ def fit(
         checkpoint: a file in which the fit keeps what it has: model, history and optimiser, written
             aside and renamed. Killed at any moment, the same call goes on from the file and gives
             the numbers of a fit that never stopped, bit for bit on the same machine; once the fit
-            has ended, it gives them at once. `load` reads the file too. Remove it to fit afresh.
+            has ended, it gives them at once. `load` reads the file too. Remove it to fit afresh. A
+            Dataset is known again by its length, its ids and some rows, an iterable, which must have
+            a length, by its first batch.
         every: after how many steps of Adam the file is written, 100 if None; or after how many
             sweeps of the closed form, 1 if None, the first time once its own-data half is fitted
             and groups are found. What comes after the last writing is done again, the average too.
@@ -148,7 +158,9 @@ def fit(
         The history, which `resume` takes; `print(history.summary())` shows how it ended.
 
     Raises:
-        ValueError: bad data or arguments; `method="coordinate"` where it can't be; a `checkpoint`
+        ValueError: bad data or arguments, with its step for a batch that comes later; an iterable
+            that yields more rows of a task in a pass than `task_sizes` says, or that ends and can't
+            be begun anew; `method="coordinate"` where it can't be; a `checkpoint`
             of another model, table or call, which is named, or truncated, of another program or of
             a newer version.
         NonFiniteError: the objective turned non-finite. The message says at which step and in

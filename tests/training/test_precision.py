@@ -83,7 +83,7 @@ def test_no_float64_where_there_is_none(name: str, streamed: bool) -> None:
     make, kind = MODELS[name]
     x, y, task = table(kind)
     rows = [TensorDataset(x, y, task)] if streamed else [x, y, task]
-    options = {"batch_size": 40, "progress": False, "tolerance": None, "steps": 20}
+    options: dict[str, Any] = {"batch_size": 40, "progress": False, "tolerance": None, "steps": 20}
     make()(x, y, task)
     model = make()
     with NoDouble():

@@ -127,7 +127,7 @@ def test_batches_tell_a_linear_model_the_units() -> None:
     fit(model, [table()], steps=2)
     whole = build(encoder=False)
     fit(whole, *table(), steps=2, method="adam")
-    assert torch.equal(model.prior.units.basis, whole.prior.units.basis)
+    same(model.prior.units.state_dict(), whole.prior.units.state_dict())
 
 
 def test_a_list_is_gone_through_again() -> None:
@@ -157,7 +157,7 @@ def test_stopped_and_called_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[], Any], at: int
 ) -> None:
     """In the middle of a pass, or at its end: the numbers of a fit that never stopped."""
-    options = {"batch_size": BATCH} if isinstance(make(), Items) else {}
+    options: dict[str, Any] = {"batch_size": BATCH} if isinstance(make(), Items) else {}
     straight, stopped, resumed = build(), build(), build()
     wanted = fit(straight, make(), **options)
     record = adam.record_terms
@@ -182,7 +182,7 @@ def test_stopped_and_called_again(
 def test_of_another_stream(tmp_path: Path) -> None:
     """A checkpoint knows a Dataset by its length, its ids and some rows."""
     x, y, task = table()
-    options = {"batch_size": BATCH, "checkpoint": tmp_path / "fit"}
+    options: dict[str, Any] = {"batch_size": BATCH, "checkpoint": tmp_path / "fit"}
     fit(build(), Items(x, y, task), **options)
     with pytest.raises(
         ValueError, match=r"`x` must be that of the fit in .*Items of 80 rows, some"
