@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, TensorDataset, default_collate
+from torch.utils.data import Dataset, IterableDataset, TensorDataset, default_collate
 
 from vmtl_core._checks import counts_match, integers, positive_int, require
 from vmtl_core._precision import has_double
@@ -107,9 +107,9 @@ class DatasetRows:
         sizes = self.batches.sizes
         sizes = torch.cat([sizes, sizes.new_zeros(model.tasks - len(sizes))])
         counts_match(model.task_sizes.to(sizes.device), sizes)
-        with forked(seed, torch.device("cpu")):
+        with forked(seed, self.task.device):
             self.first = self.sample = self._take(self.batches.draw())
-            if model.latents_are_inputs:
+            if model.latents_are_inputs and self.first[0].ndim <= 2:
                 rows = torch.arange(size) if size <= SAMPLE else torch.randint(size, (SAMPLE,))
                 self.sample = self._take(rows)
 
@@ -172,12 +172,12 @@ class IterableRows:
             "`checkpoint` needs an `x` that can be found again where it was: a Dataset, or batches "
             f"with a length, as a DataLoader has; got {type(batches).__name__}",
         )
-        self.sizes = model.task_sizes.cpu()
+        self.sizes = model.task_sizes
         sampler = getattr(batches, "batch_sampler", None)
         self.stratified = isinstance(sampler, StratifiedBatches)
         if isinstance(sampler, StratifiedBatches):
             _in_range(sampler.task, model.tasks)
-            sizes = sampler.sizes.cpu()
+            sizes = sampler.sizes.to(self.device)
             missing = sizes.new_zeros(len(self.sizes) - len(sizes))
             counts_match(self.sizes, torch.cat([sizes, missing]))
         self.held: Batch | None = None
@@ -251,7 +251,7 @@ class IterableRows:
         if task.is_floating_point() or task.ndim != 1:
             return  # what is wrong with it, the objective says
         _in_range(task, len(self.sizes))
-        self.counts += rows_per_task(task.cpu().long(), len(self.sizes))
+        self.counts += rows_per_task(task.long(), len(self.sizes))
         over = (self.counts > self.sizes).nonzero().flatten().tolist()
         require(
             self.stratified or not over,
@@ -271,9 +271,12 @@ def stream(
     model: MultiTaskELBO, x: Any, task: Any, batch_size: int | None, seed: int, kept: bool
 ) -> Rows:
     """The rows of a Dataset or of an iterable of batches."""
-    if not isinstance(x, Iterable) or (hasattr(x, "__getitem__") and isinstance(x, Dataset)):
+    by_row = hasattr(x, "__getitem__") and hasattr(x, "__len__")
+    meant = batch_size is not None and not isinstance(x, list | tuple)
+    is_dataset = isinstance(x, Dataset) and not isinstance(x, IterableDataset)
+    if is_dataset or not isinstance(x, Iterable) or (by_row and meant):
         require(
-            hasattr(x, "__getitem__") and hasattr(x, "__len__"),
+            by_row,
             "`x` must be a tensor, a Dataset with `__getitem__` and `__len__`, or an iterable of "
             f"batches (x, y, task); got {type(x).__name__}",
         )

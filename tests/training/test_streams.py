@@ -85,6 +85,33 @@ class Sized(Batches):
         return self.count
 
 
+class Rows:
+    """What is like a Dataset, and gone through row by row."""
+
+    def __init__(self) -> None:
+        self.items = Items(*table())
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, row: int) -> Any:
+        return self.items[row]
+
+    def __iter__(self) -> Iterator[Any]:
+        raise AssertionError("gone through")
+
+
+class Whole(IterableDataset[Any]):
+    """One that makes its own batches."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(Batches(4))
+
+
+class Lengthless(Dataset[Any]):
+    """One that doesn't say how long it is."""
+
+
 class Short(Batches):
     """One that gives fewer batches than it says."""
 
@@ -102,7 +129,9 @@ STREAMS: dict[str, Callable[[], tuple[Any, dict[str, Any]]]] = {
     "items": lambda: (Items(*table()), {"batch_size": BATCH}),
     "told": lambda: (Items(*table()), {"batch_size": BATCH, "task": table()[2].int().numpy()}),
     "many": lambda: (Many(*table()), {"batch_size": BATCH, "task": table()[2]}),
+    "not torch's": lambda: (Rows(), {"batch_size": BATCH}),
     "batches": lambda: (Batches(4), {}),
+    "iterable dataset": lambda: (Whole(), {}),
 }
 
 
@@ -110,7 +139,7 @@ STREAMS: dict[str, Callable[[], tuple[Any, dict[str, Any]]]] = {
 @pytest.mark.parametrize("kind", STREAMS)
 def test_the_numbers_of_a_table(kind: str, encoder: bool) -> None:
     """Bit for bit: the same draws, and the same units where there are all rows to tell them."""
-    if kind == "batches" and not encoder:
+    if kind in ("batches", "iterable dataset") and not encoder:
         return  # its first batch tells the units
     one, two = build(encoder), build(encoder)
     wanted = fit(one, *table(), batch_size=BATCH, method="adam")
@@ -207,6 +236,11 @@ class Endless(IterableDataset[Any]):
 
 BAD: dict[str, tuple[Any, dict[str, Any], str]] = {
     "no stream": (3, {}, "`x` must be a tensor, a Dataset .*iterable of batches .*got int"),
+    "no length": (
+        Lengthless(),
+        {"batch_size": 9},
+        "`x` must be .*a Dataset with `__getitem__` and `__len__`.*got Lengthless",
+    ),
     "no batch size": (Items(*table()), {}, "`batch_size` must be given with a Dataset; got None"),
     "batch size": (
         [table()],
