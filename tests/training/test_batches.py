@@ -88,15 +88,19 @@ def test_an_epoch() -> None:
     assert len(vmtl.StratifiedBatches(task, 100)) == 1
 
 
-def test_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_rows() -> None:
     """Beyond `MANY_ROWS` no draw looks at all rows: the same counts, none twice, all as likely."""
     sizes = torch.tensor([300, 7, 1, 52])
     task = torch.arange(4).repeat_interleave(sizes)
     task = task[torch.randperm(len(task), generator=torch.Generator().manual_seed(0))]
     usual = vmtl.StratifiedBatches(task, 60)
-    monkeypatch.setattr(module, "MANY_ROWS", 100)  # and blocks of as many, the last one shorter
-    draws = 4000
-    few = vmtl.StratifiedBatches(task.int(), 60, torch.Generator().manual_seed(1))
+    draws, made = 4000, []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "MANY_ROWS", 100)  # and blocks of as many, the last one shorter
+        for size in (60, 200):
+            generator = torch.Generator().manual_seed(1)
+            made.append(vmtl.StratifiedBatches(task.int(), size, generator))
+    few, most = made
     assert few.counts.equal(usual.counts)
     assert few.sizes.equal(sizes)
     times = torch.zeros(len(task))
@@ -108,5 +112,4 @@ def test_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     share = (few.counts / sizes)[task]
     error = (share * (1 - share) / draws).sqrt()
     assert ((times / draws - share).abs() <= 6 * error).all()
-    most = vmtl.StratifiedBatches(task, 200, torch.Generator().manual_seed(1)).draw()
-    assert most.unique().numel() == len(most)
+    assert most.draw().unique().numel() == most.counts.sum()
