@@ -25,7 +25,7 @@ def build(tasks: int, covariance: str) -> vmtl.MultiTaskELBO:
     )
     with torch.no_grad():
         for one in model.parameters():  # no two tasks alike
-            one += 0.3 * torch.randn_like(one)
+            one.add_(torch.randn_like(one), alpha=0.3)
     return model
 
 
