@@ -107,6 +107,7 @@ handouts: book
 
 bench: $(READY)
 	$(BIN)/python benchmarks/elbo_step.py
+	$(BIN)/python benchmarks/streamed.py
 	$(BIN)/python benchmarks/widget_redraw.py
 	$(BIN)/python benchmarks/fit.py --again --output _build/fit.csv
 

@@ -41,6 +41,7 @@ from tests.closed_form import (
 )
 from tests.gradients import test_divergence_gradients, test_mixing_gradients
 from tests.properties import test_divergences, test_relabelling
+from tests.training import test_batches
 from vmtl_core import (
     averaging,
     candidates,
@@ -628,6 +629,12 @@ def log_of_the_mean_density(self: PredictiveMixture, value: Tensor) -> Tensor:
 
 def not_stratified(self: StratifiedBatches) -> Tensor:
     return torch.randperm(len(self.task))[: int(self.counts.sum())]
+
+
+def with_replacement(self: StratifiedBatches) -> Tensor:
+    first = self.sizes.cumsum(0) - self.sizes
+    task = torch.arange(len(self.sizes)).repeat_interleave(self.counts)
+    return first[task] + self._below(self.sizes[task])
 
 
 def generator_ignored(logits: Tensor, temperature: float, generator=None) -> Tensor:
@@ -1288,6 +1295,11 @@ MUTANTS = [
         {"vmtl_core.batches:StratifiedBatches.draw": not_stratified},
         test_elbo.test_batches_of_fit_are_stratified,
         test_relabelling.test_batches_hold_every_task,
+    ),
+    mutant(
+        "rows of a large table drawn with replacement",
+        {"vmtl_core.batches:StratifiedBatches._places": with_replacement},
+        test_batches.test_many_rows,
     ),
     mutant(
         "the generator ignored",

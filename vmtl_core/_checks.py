@@ -171,6 +171,11 @@ def table(x: Tensor, task: Tensor, y: Tensor | None = None) -> Tensor:
 
 def ids(task: Tensor) -> Tensor:
     """`task` as int64; raise unless it is a column of integers."""
+    return integers(task).long()
+
+
+def integers(task: Tensor) -> Tensor:
+    """`task` as it is; raise unless it is a column of integers."""
     require(isinstance(task, Tensor), f"`task` must be a tensor; got {type(task).__name__}")
     integer = not (task.is_floating_point() or task.is_complex() or task.dtype == torch.bool)
     require(
@@ -178,12 +183,16 @@ def ids(task: Tensor) -> Tensor:
         f"`task` must be a one-dimensional integer tensor; got shape {tuple(task.shape)}, "
         f"{task.dtype}",
     )
-    return task.long()
+    return task
 
 
 def sizes_match(task_sizes: Tensor, task: Tensor) -> None:
     """Raise unless `task` is the whole table that `task_sizes` describes."""
-    counts = rows_per_task(task, len(task_sizes))
+    counts_match(task_sizes, rows_per_task(task, len(task_sizes)))
+
+
+def counts_match(task_sizes: Tensor, counts: Tensor) -> None:
+    """Raise unless `counts`, the rows of every task, (T,), are what `task_sizes` says."""
     empty = ((counts == 0) & (task_sizes > 0)).nonzero().flatten().tolist()
     require(
         not empty,

@@ -10,6 +10,7 @@ from torch import Tensor
 P = ParamSpec("P")
 R = TypeVar("R")
 AUTOCAST = ("cpu", "cuda", "xpu", "mps")  # where torch may round the factors of matrix products
+WITHOUT_DOUBLE = ("mps",)  # devices that have no float64
 HALF = (torch.float16, torch.bfloat16)
 
 
@@ -41,3 +42,13 @@ def full_precision(name: str, dtype: torch.dtype) -> None:
 def single(value: Tensor) -> Tensor:
     """A tensor of half precision, as autocast makes them, in float32; any other as it is."""
     return value.float() if value.dtype in HALF else value
+
+
+def has_double(device: torch.device) -> bool:
+    """Whether a device has float64."""
+    return device.type not in WITHOUT_DOUBLE
+
+
+def widest(value: Tensor) -> Tensor:
+    """A tensor in float64, or in float32 on a device that has none."""
+    return value.double() if has_double(value.device) else value.float()

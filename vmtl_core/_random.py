@@ -50,3 +50,10 @@ def untouched() -> Iterator[None]:
     """The global streams are put back afterwards."""
     with STREAM, torch.random.fork_rng():
         yield
+
+
+def step_seed(seed: int, step: int) -> int:
+    """A seed for each step, far apart for neighbouring steps and seeds."""
+    mixed = (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9 + 0x94D049BB133111EB) % 2**64
+    mixed = ((mixed ^ (mixed >> 31)) * 0xD6E8FEB86659FD93) % 2**64
+    return (mixed ^ (mixed >> 32)) % 2**63

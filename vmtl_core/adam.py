@@ -15,9 +15,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from vmtl_core._checks import require
-from vmtl_core._random import forked
+from vmtl_core._random import forked, step_seed
 from vmtl_core._unseen import unseen_leaves
-from vmtl_core.batches import StratifiedBatches
 from vmtl_core.candidates import is_renewal
 from vmtl_core.checkpoint import Checkpoint
 from vmtl_core.elbo import ELBOTerms, MultiTaskELBO
@@ -30,6 +29,7 @@ from vmtl_core.history import (
     thin_record,
 )
 from vmtl_core.mixing import Schedule
+from vmtl_core.streams import Rows
 
 FIRST_RATE, LAST_SHARE = 0.03, 0.01
 """Adam's rate where none is given: it falls along a cosine to this share of the first."""
@@ -39,12 +39,9 @@ QUARTERS = 4
 
 def fit_adam(
     model: MultiTaskELBO,
-    x: Tensor,
-    y: Tensor,
-    task: Tensor,
+    rows: Rows,
     steps: int,
     rate: Schedule,
-    batch_size: int | None,
     seed: int,
     progress: bool,
     record: int,
@@ -53,7 +50,6 @@ def fit_adam(
     file: Checkpoint | None = None,
 ) -> None:
     """Stochastic gradient steps until `history.step` is `steps`; see `fit`."""
-    batches = None if batch_size is None else StratifiedBatches(task, batch_size)
     parameters = [p for p in model.parameters() if p.requires_grad]
     require(bool(parameters), "`model` must have parameters to fit; it has none")
     optimizer = torch.optim.Adam(parameters, lr=_rate(rate, history.step))
@@ -70,10 +66,10 @@ def fit_adam(
                 group["lr"] = _rate(rate, step)
             if is_renewal(step):
                 model.choose_sources(seed)
-            with forked(step_seed(seed, step), x.device):
-                rows = slice(None) if batches is None else batches.draw()
-                with _singular(parameters, kept, history):
-                    terms = model(x[rows], y[rows], task[rows], step=step, validate=False)
+            with forked(step_seed(seed, step), rows.device):
+                with _singular(parameters, kept, history), _at(step, rows):
+                    x, y, task = rows.batch(step)
+                    terms = model(x, y, task, step=step, validate=not rows.checked)
                 optimizer.zero_grad()
                 if step == first:
                     _warn_of_unseen(terms.loss, model)
@@ -99,11 +95,23 @@ def fit_adam(
                 history.converged = settled(history, tolerance)
                 if history.converged:
                     break
-    stream = forked(step_seed(seed, history.step), x.device)
+    stream = forked(step_seed(seed, history.step), rows.device)
     with torch.no_grad(), stream, _singular(parameters, kept, history):
-        last = model(x, y, task, step=max(history.step - 1, 0), validate=False)
+        x, y, task = rows.last(history.step)
+        last = model(x, y, task.long(), step=max(history.step - 1, 0), validate=False)
     _stop_if_non_finite(model, last, parameters, kept, history)
     history.converged = None if tolerance is None else settled(history, tolerance)
+
+
+@contextmanager
+def _at(step: int, rows: Rows) -> Iterator[None]:
+    """What is wrong with a batch that comes only now is told with its step."""
+    try:
+        yield
+    except ValueError as error:
+        if rows.checked:
+            raise
+        raise ValueError(f"batch of step {step}: {error}") from error
 
 
 def _warn_of_unseen(loss: Tensor, model: MultiTaskELBO) -> None:
@@ -228,13 +236,6 @@ def _rate(schedule: Schedule, step: int) -> float:
         f"`lr` must be a finite number >= 0 at every step; got {rate} at step {step}",
     )
     return rate
-
-
-def step_seed(seed: int, step: int) -> int:
-    """A seed for each step, far apart for neighbouring steps and seeds."""
-    mixed = (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9 + 0x94D049BB133111EB) % 2**64
-    mixed = ((mixed ^ (mixed >> 31)) * 0xD6E8FEB86659FD93) % 2**64
-    return (mixed ^ (mixed >> 32)) % 2**63
 
 
 def _stop_if_non_finite(

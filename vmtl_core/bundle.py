@@ -10,7 +10,7 @@ from torch import Size, Tensor, nn
 from torch.distributions import Distribution
 
 from vmtl_core._checks import require, room
-from vmtl_core._precision import full_precision, single
+from vmtl_core._precision import full_precision, outside_autocast, single
 from vmtl_core._settings import KeepsSettings
 from vmtl_core._unseen import trainable_names
 from vmtl_core.distributions import as_batch, map_parameters
@@ -170,6 +170,7 @@ def draw(
     return z.to(w.dtype).unsqueeze(1), w
 
 
+@outside_autocast
 def rsample(q: Distribution, samples: int, name: str) -> Tensor:
     """Reparameterised draws; plain ones where no gradient is recorded."""
     require(

@@ -344,6 +344,9 @@ def _pairwise_kl(
     left, right = full_gaussian(q), full_gaussian(p)
     if left is not None and right is not None and right[0].ndim == 3 == left[0].ndim:
         return _full_all_pairs(*left, *right)
+    compiling = torch.compiler.is_compiling()  # torch's own formula can't be compiled
+    if compiling and left is not None and right is not None and right[0].ndim == 4:
+        return _full_rows(*left, *right)
     if can_rebuild(q) and not isinstance(q, Concatenated):
         lead, every = len(q.batch_shape), q.batch_shape + p.batch_shape[-1:]
         column = map_parameters(q, lambda t: t.unsqueeze(lead))
@@ -388,6 +391,15 @@ def _full_all_pairs(mean: Tensor, factor: Tensor, means: Tensor, factors: Tensor
     quadratic = moment.flatten(1) @ precision.flatten(1).T
     quadratic = quadratic - 2 * mean.flatten(1) @ pulled.flatten(1).T
     return 0.5 * (quadratic + (means * pulled).sum((-2, -1)) + logs)
+
+
+def _full_rows(mean: Tensor, factor: Tensor, means: Tensor, factors: Tensor) -> Tensor:
+    """(A, P, D) against (A, K, P, D), with their triangular factors: (A, K)."""
+    apart = (means - mean.unsqueeze(1)).unsqueeze(-1)
+    both = torch.cat([factor.unsqueeze(1).expand_as(factors), apart], -1)
+    squares = torch.linalg.solve_triangular(factors, both, upper=False).square().sum((-3, -2, -1))
+    logs = _log_diagonal(factors) - _log_diagonal(factor).unsqueeze(-1)
+    return 0.5 * (squares - mean.shape[1:].numel()) + logs
 
 
 def _unit(scales: Tensor) -> Tensor:

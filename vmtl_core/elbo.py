@@ -10,6 +10,7 @@ from torch.distributions import Distribution
 
 from vmtl_core import _checks
 from vmtl_core._checks import one_of, positive_int, require
+from vmtl_core._precision import widest
 from vmtl_core._random import seeded
 from vmtl_core._rows import rows_per_task
 from vmtl_core._settings import KeepsSettings, described
@@ -484,7 +485,7 @@ class MultiTaskELBO(KeepsSettings):
         if index is None or not index.shape[1]:
             return
         q = self.source_weights()
-        loc, variance = (t.flatten(1).double() for t in (q.mean, q.variance))
+        loc, variance = (widest(t.flatten(1)) for t in (q.mean, q.variance))
         found = nearest_means(loc, variance, index.shape[1], seed)
         for mixing in (self.prior.mixing, self.latent_mixing):
             if mixing is not None:

@@ -12,7 +12,7 @@ from torch.distributions import Distribution
 from torch.nn import functional as F
 from torch.quasirandom import SobolEngine
 
-from vmtl_core._precision import full_precision
+from vmtl_core._precision import full_precision, outside_autocast
 from vmtl_core._rows import place_in_task
 from vmtl_core.distributions import diagonal_gaussian, full_gaussian
 
@@ -26,7 +26,7 @@ CLASS_NODES = 64
 def _trapezoid(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     nodes = torch.linspace(-REACH, REACH, NODES, dtype=torch.float64)
     weights = torch.softmax(-0.5 * nodes.square(), 0)
-    return nodes.to(device, dtype), weights.to(device, dtype)
+    return nodes.to(dtype).to(device), weights.to(dtype).to(device)  # float64 stays here
 
 
 def normal_nodes(like: Tensor) -> tuple[Tensor, Tensor]:
@@ -46,7 +46,7 @@ def _sobol(classes: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     half = SobolEngine(classes, scramble=True, seed=0).draw(CLASS_NODES // 2, dtype=torch.float64)
     nodes = math.sqrt(2) * torch.erfinv((2 * half - 1).clamp(-1 + 1e-6, 1 - 1e-6))
     nodes = torch.cat([nodes, -nodes])
-    return (nodes / nodes.square().mean(0).sqrt()).to(device, dtype)
+    return (nodes / nodes.square().mean(0).sqrt()).to(dtype).to(device)
 
 
 def class_nodes(like: Tensor) -> Tensor:
@@ -83,6 +83,7 @@ def expected_log_normaliser(mean: Tensor, variance: Tensor | None) -> Tensor:
     return (mean + sd * nodes).logsumexp(-1).mean(0)
 
 
+@outside_autocast
 def linear_moments(q: Distribution, x: Tensor, task: Tensor) -> tuple[Tensor, Tensor] | None:
     """Mean and variance of every row's predictor x'w_t, each (B,), or (B, P) for P columns.
 

@@ -20,6 +20,7 @@ from torch.distributions import (
 )
 
 from vmtl_core._checks import broadcastable, one_dtype, positive_int, positive_scale, require, room
+from vmtl_core._precision import outside_autocast, single
 from vmtl_core._settings import KeepsSettings
 from vmtl_core.expectations import expected_log_normaliser, expected_softplus
 from vmtl_core.mixing import log_normal_density
@@ -28,6 +29,7 @@ TASK_NOISE_SD = 0.5
 """With a noise scale for each task: the sd of their logarithms about the mean."""
 
 
+@outside_autocast
 def linear(z: Tensor, w: Tensor) -> Tensor:
     r"""z^T w for every pair of samples, shape (L, M, B), or (L, M, B, P) if w has P columns.
 
@@ -261,11 +263,12 @@ def expected_log_likelihood(
     for rows, dist in likelihood_grid(likelihood, z, w, task):
         if validate and not torch.compiler.is_compiling():
             check_targets(dist, y[rows])
-        each = dist.log_prob(y[rows]).mean((0, 1))
+        each = single(dist.log_prob(y[rows])).mean((0, 1))
         result = each if isinstance(rows, slice) else result.index_copy(0, rows, each)
     return result
 
 
+@outside_autocast
 def exact_log_likelihood(
     likelihood: Any,
     x: Tensor,

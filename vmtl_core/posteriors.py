@@ -20,6 +20,7 @@ from vmtl_core._checks import (
     sizes,
     table,
 )
+from vmtl_core._precision import widest
 from vmtl_core._rows import place_in_task, rows_per_task
 from vmtl_core.distributions import correlated, gaussian, map_parameters
 
@@ -29,6 +30,9 @@ FULL_ROWS, FULL_NUMBERS = 256, 10_000_000
 WASTE, STEP = 1.5, 1.25
 """Encoders take all tasks in one pass if that takes so many times the rows at most; else tasks whose
 numbers of rows are within the second factor of each other."""
+GATHERED, WIDE = 20, 4
+"""Compiled, a row takes a copy of its task's layers if there are more tasks than the first, and more than
+inputs by the second; else every row goes through all layers."""
 
 
 class GaussianWeights(nn.Module):
@@ -155,6 +159,8 @@ class GaussianEncoder(nn.Module):
         The same as picking those out of `forward`, without the work of the other T - 1 encoders.
         """
         if torch.compiler.is_compiling():  # the padded shape depends on the data
+            if self.tasks > max(GATHERED, self.matrices[0].shape[1] // WIDE):
+                return self._gaussian(self._layers(self._flat(x).unsqueeze(1), task).squeeze(1))
             every = self(x)
             return map_parameters(
                 every, lambda t: t[task, torch.arange(len(task), device=t.device)]
@@ -170,7 +176,7 @@ class GaussianEncoder(nn.Module):
         most = int(counts.max())
         if self.tasks * most <= WASTE * len(x):
             return self._padded(x, task, place, most)
-        size = counts.clamp_min(1).double().log().div(math.log(STEP)).long()
+        size = widest(counts.clamp_min(1)).log().div(math.log(STEP)).long()
         order = size[task].argsort(stable=True)
         found = []
         for one in order.split(rows_per_task(size[task], int(size.max()) + 1).tolist()):

@@ -24,6 +24,7 @@ from vmtl_core._checks import (
     sizes,
 )
 from vmtl_core._hyperpriors import FEW, MEAN_SD, START_SD, START_WIDTH, STATIONARY_WIDTH
+from vmtl_core._precision import outside_autocast
 from vmtl_core._settings import KeepsSettings, described
 from vmtl_core.distributions import (
     Concatenated,
@@ -234,6 +235,7 @@ class WeightsPrior(KeepsSettings):
         """delta, shape of w or (), in units of w (stationary: of p_0's sd); None without one."""
         return None if self.log_width is None else self.log_width.exp()
 
+    @outside_autocast
     def components(self, sources: Distribution) -> Distribution:
         """What sources (T,) say of another task, then the base prior if there is one: (K,)."""
         found, wanted = tuple(sources.batch_shape), (self.mixing.tasks,)
@@ -303,6 +305,7 @@ class WeightsPrior(KeepsSettings):
         found = correlated(every[0].to(own[0]), lower.to(own[0]), self.event_shape)  # type: ignore[index]
         return self.units.to_data(found)
 
+    @outside_autocast
     def anchor(self, event_shape: Sequence[int]) -> Distribution:
         """What own-data posteriors are fitted under: p_0, or N(0, I) in standard units; (1,)."""
         if self.base is not None:

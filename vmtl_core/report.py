@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from vmtl_core._precision import widest
 from vmtl_core.bundle import as_rows
 from vmtl_core.expectations import has_expectation
 from vmtl_core.history import FACTORS, IdentificationWarning, Interval, UnitsWarning
@@ -132,11 +133,11 @@ def warn_of_units(model: MultiTaskELBO, x: Tensor, y: Tensor, coordinate: bool) 
     relative = base is None or base.given == "learned"
     if coordinate and relative:
         return
-    rows = x.double().reshape(len(x), -1)
+    rows = widest(x).reshape(len(x), -1)
     wrong = [f"column {i} of `x` ({why})" for i, why in _far(rows)]
     likelihoods: list[Any] = model.posteriors.distinct_likelihoods()
     if all(isinstance(one, LinearGaussian) for one in likelihoods):
-        target = y.double().reshape(len(y), -1)
+        target = widest(y).reshape(len(y), -1)
         wrong += [f"`y` ({why})" for _, why in _far(target)]
     if wrong:
         reason = "a base prior in units of w" if coordinate else "Adam"

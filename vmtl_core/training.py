@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -14,16 +14,17 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from vmtl_core import _checks
 from vmtl_core._checks import one_of, positive_finite, positive_int, require
-from vmtl_core._random import forked
+from vmtl_core._precision import has_double
+from vmtl_core._random import forked, step_seed
 from vmtl_core._settings import compare, described
-from vmtl_core.adam import FIRST_RATE, LAST_SHARE, fit_adam, step_seed, whole_steps
+from vmtl_core.adam import FIRST_RATE, LAST_SHARE, fit_adam, whole_steps
 from vmtl_core.averaging import Averaged, average
-from vmtl_core.batches import StratifiedBatches
-from vmtl_core.checkpoint import STEPS, SWEEPS, Checkpoint, check_checkpoint, checksum
+from vmtl_core.checkpoint import STEPS, SWEEPS, Checkpoint, check_checkpoint
 from vmtl_core.closed_form import (
     Setting,
     begin,
@@ -34,6 +35,7 @@ from vmtl_core.closed_form import (
     pack,
     setting,
     to_data,
+    units_of,
     unpack,
     write,
 )
@@ -61,7 +63,8 @@ from vmtl_core.report import (
     warn_of_units,
     weighted,
 )
-from vmtl_core.units import MANY_INPUTS
+from vmtl_core.streams import Rows, TableRows, stream
+from vmtl_core.units import MANY_INPUTS, Measured
 
 __all__ = [
     "ConvergenceWarning",
@@ -78,9 +81,9 @@ METHODS = ("auto", "coordinate", "adam")
 
 def fit(
     model: MultiTaskELBO,
-    x: Tensor,
-    y: Tensor,
-    task: Tensor,
+    x: Tensor | Dataset[Any] | Iterable[Any],
+    y: Tensor | None = None,
+    task: Any = None,
     steps: int = 2000,
     lr: float | Schedule | None = None,
     batch_size: int | None = None,
@@ -110,7 +113,13 @@ def fit(
 
     Args:
         model: the objective; all of `model.parameters()` are optimised.
-        x, y, task: the whole training table, shapes (N, ...), (N, ...) and (N,).
+        x, y, task: the whole training table, shapes (N, ...), (N, ...) and (N,). Or, where it doesn't
+            fit in memory, by Adam alone: as `x` a map-style `torch.utils.data.Dataset` whose items
+            are (x, y, task), without `y`, with `batch_size`; the numbers are those of the table, but
+            for the units of a linear model beyond 10,000 rows, which a sample tells. `task`, an array
+            or memmap of all ids, spares asking every item once for its own. Or as `x` alone an
+            iterable of batches (x, y, task), begun anew by `iter` for every pass, as a `DataLoader`
+            is; its first batch tells a linear model the units. Batches are moved to the model's device.
         steps: most sweeps or steps of Adam, those of `resume` counted in.
         lr: Adam's rate: a number that stays, or a schedule step -> lr; None for one that falls from
             0.03 to 0.0003 along a cosine over `steps`.
@@ -123,7 +132,9 @@ def fit(
         record: about how often alpha and beta are recorded.
         resume: the History of an earlier, shorter fit of this model; it is continued, and gives
             the same numbers as a fit that never stopped (by Adam with a given `lr`: without one the
-            rate depends on `steps`).
+            rate depends on `steps`). An iterable's pass is begun again and gone through to where
+            it was, which finds the same if it draws from torch's global stream alone; one without a
+            length is gone on with from its start.
         method: "coordinate", "adam", or "auto", which takes the former where it can.
         tolerance: in nats a task. The closed form ends when a sweep gains less; Adam, once its rate
             is down to a ninth, when a quarter of the steps gains less, or less than its noise. None
@@ -136,7 +147,9 @@ def fit(
         checkpoint: a file in which the fit keeps what it has: model, history and optimiser, written
             aside and renamed. Killed at any moment, the same call goes on from the file and gives
             the numbers of a fit that never stopped, bit for bit on the same machine; once the fit
-            has ended, it gives them at once. `load` reads the file too. Remove it to fit afresh.
+            has ended, it gives them at once. `load` reads the file too. Remove it to fit afresh. A
+            Dataset is known again by its length, its ids and some rows, an iterable, which must have
+            a length, by its first batch.
         every: after how many steps of Adam the file is written, 100 if None; or after how many
             sweeps of the closed form, 1 if None, the first time once its own-data half is fitted
             and groups are found. What comes after the last writing is done again, the average too.
@@ -145,7 +158,9 @@ def fit(
         The history, which `resume` takes; `print(history.summary())` shows how it ended.
 
     Raises:
-        ValueError: bad data or arguments; `method="coordinate"` where it can't be; a `checkpoint`
+        ValueError: bad data or arguments, with its step for a batch that comes later; an iterable
+            that yields more rows of a task in a pass than `task_sizes` says, or that ends and can't
+            be begun anew; `method="coordinate"` where it can't be; a `checkpoint`
             of another model, table or call, which is named, or truncated, of another program or of
             a newer version.
         NonFiniteError: the objective turned non-finite. The message says at which step and in
@@ -185,10 +200,9 @@ def fit(
     )
     check_checkpoint(checkpoint, every, resume)
     rate = _schedule(lr, steps)
-    task = _check_data(model, x, y, task, seed)
-    if batch_size is not None:
-        StratifiedBatches(task, batch_size)
-    coordinate = _choose(model, x, method, batch_size, resume)
+    rows = _rows(model, x, y, task, batch_size, seed, checkpoint is not None)
+    x, y, task = rows.sample
+    coordinate = _choose(model, x, method, rows.streamed, resume)
     file, ended = None, False
     if checkpoint is not None:
         call = {
@@ -201,7 +215,7 @@ def fit(
             "tolerance": None if tolerance is None else float(tolerance),
             "average": bool(average),
         }
-        call |= _identity(model, x, y, task)
+        call |= rows.identity() | _identity(model)
         file = Checkpoint(model, Path(checkpoint), every or (SWEEPS if coordinate else STEPS), call)
         resume, ended = file.restore()
     if resume is not None:
@@ -215,12 +229,15 @@ def fit(
         check_spread(model, x, y, task)
     if resume is None:  # only now: what is refused leaves the model as it was
         _afresh(model)
-    if coordinate or obstacle(model, x) is None:
+    if coordinate:
         make = partial(setting, model, x, y, task, model.temperature(max(steps - 1, 0)), seed)
         found = make(history.optimizer.get("coordinate", {}).get("lower"))
-        _set_units(model, found)
+        _set_units(model, found.units)
+    elif obstacle(model, x) is None:
+        _set_units(model, units_of(model, x, y))
     warn_of_units(model, x, y, coordinate)
-    warn_of_unidentified(model, x)
+    if rows.whole:
+        warn_of_unidentified(model, x)
     try:
         if ended:
             pass
@@ -231,14 +248,12 @@ def fit(
             )
         else:
             model.average.clear()
+            rows.start(history.step)
             fit_adam(
                 model,
-                x,
-                y,
-                task,
+                rows,
                 steps,
                 rate,
-                batch_size,
                 seed,
                 progress,
                 record,
@@ -256,13 +271,10 @@ def fit(
     return history
 
 
-def _identity(model: MultiTaskELBO, x: Tensor, y: Tensor, task: Tensor) -> dict[str, Any]:
-    """What model and table are, for a checkpoint, as text and numbers."""
+def _identity(model: MultiTaskELBO) -> dict[str, Any]:
+    """What the model is, for a checkpoint, as text and numbers."""
     samples = ("weight_samples", "latent_samples", "divergence_samples")
     return {
-        "x": checksum(x),
-        "y": checksum(y),
-        "task": checksum(task),
         "dtype": sorted({str(p.dtype) for p in model.parameters()}),
         **{name: getattr(model, name) for name in samples},
         **model.settings(),
@@ -284,7 +296,7 @@ def _unsettled(history: History, steps: int) -> str:
 
 
 def _choose(
-    model: MultiTaskELBO, x: Tensor, method: str, batch_size: int | None, resume: History | None
+    model: MultiTaskELBO, x: Tensor, method: str, streamed: str, resume: History | None
 ) -> bool:
     """Whether the closed form is taken."""
     if resume is not None and resume.method:
@@ -292,13 +304,18 @@ def _choose(
             method in ("auto", resume.method),
             f"`method` must be that of `resume`, {resume.method!r}; got {method!r}",
         )
+        require(
+            resume.method == "adam" or not streamed.startswith("`x`"),
+            f"`resume` is of a fit in closed form, which this can't go on with: {streamed}",
+        )
         return resume.method == "coordinate"
     groups = model.sources == "groups"
     if method == "adam" and not groups:
         return False
     why = obstacle(model, x)
-    if why is None and batch_size is not None:
-        why = "`batch_size` must be None"
+    why = why or streamed or None
+    if not has_double(x.device):
+        why = why or f"`x` must be on a device with float64; it is on {x.device}"
     if method == "adam":
         why = "`method` must be 'auto' or 'coordinate'"
     require(
@@ -353,19 +370,26 @@ def _afresh(model: MultiTaskELBO) -> None:
             parameter.copy_(start[name])
 
 
-def _check_data(model: MultiTaskELBO, x: Tensor, y: Tensor, task: Tensor, seed: int) -> Tensor:
-    """All checks of the data, once, on the whole table; the ids as int64."""
-    task = _checks.long_format(model.tasks, x, task, y)
-    _checks.sizes_match(model.task_sizes, task)
-    with torch.no_grad(), forked(step_seed(seed, 0), x.device):
-        model(x, y, task)
-    return task
+def _rows(
+    model: MultiTaskELBO, x: Any, y: Any, task: Any, batch_size: int | None, seed: int, kept: bool
+) -> Rows:
+    """Where rows come from, after all checks of a table, or those of a stream's first batch."""
+    rows: Rows
+    if isinstance(x, Tensor) or y is not None:
+        require(y is not None, "`y` must be a tensor; got None")
+        task = _checks.long_format(model.tasks, x, task, y)
+        _checks.sizes_match(model.task_sizes, task)
+        rows = TableRows(x, y, task, batch_size)
+    else:
+        rows = stream(model, x, task, batch_size, seed, kept)
+    with torch.no_grad(), forked(step_seed(seed, 0), rows.device):
+        model(*rows.first)
+    return rows
 
 
 @torch.no_grad()
-def _set_units(model: MultiTaskELBO, found: Setting) -> None:
+def _set_units(model: MultiTaskELBO, units: Measured) -> None:
     """Tell the prior and the likelihoods the table's units."""
-    units = found.units
     prior = model.prior
     like = prior.mixing.logits
     eye = torch.eye(units.basis.shape[-1]).to(units.basis)
@@ -397,7 +421,7 @@ def _ascend(
     limit = 1e-9 if tolerance is None else tolerance
     if packed is None:
         found, own, lower = correlated(model, found, limit, make)
-        _set_units(model, found)
+        _set_units(model, found.units)
         ascent = begin(model, found, limit, seed, own)
     else:
         ascent, lower = unpack(model, found, packed), packed["lower"]

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn import functional as F
 
+from vmtl_core._precision import widest
 from vmtl_core.distributions import correlated, diagonal_gaussian, full_gaussian, gaussian
 from vmtl_core.likelihoods import (
     LinearBernoulli,
@@ -60,7 +61,7 @@ class Units(nn.Module):
         """The law of u, given a Gaussian law of w."""
         if self.basis is None or self.offset is None:
             return dist
-        inverse = torch.linalg.inv(self.basis.double()).to(self.basis)
+        inverse = torch.linalg.inv(widest(self.basis)).to(self.basis)
         shift = -(inverse @ self.offset.unsqueeze(-1)).squeeze(-1)
         return affine(dist, inverse, shift, self.diagonal)
 
@@ -137,7 +138,7 @@ class Measured(NamedTuple):
 
 def design(x: Tensor, rows: int) -> Tensor:
     """Inputs (N, D) in float64, with a last column of ones where w has one row more."""
-    x = x.double()
+    x = widest(x)
     return F.pad(x, (0, 1), value=1.0) if rows > x.shape[1] else x
 
 
@@ -183,7 +184,7 @@ def measure(x: Tensor, y: Tensor, likelihoods: list[Any], columns: int, centre: 
     if labels and int(varies.sum()) <= MANY_INPUTS:
         stretch = LOGIT
     if gaussian_only:
-        y = y.double()
+        y = widest(y)
         about = y - y.mean(0) if centre and len(constant) else y
         scale = float(about.square().mean().sqrt()) or 1.0
     return Measured((scale * stretch * matrix).expand(columns, -1, -1).clone(), offset, scale)
@@ -217,7 +218,7 @@ def _safe(spread: Tensor) -> Tensor:
 
 def _start(y: Tensor, likelihoods: list[Any], columns: int) -> Tensor:
     """The intercept of a model without inputs, for each column (P,); 0 for mixed likelihoods."""
-    y = y.double()
+    y = widest(y)
     kinds = {type(one) for one in likelihoods}
     if kinds == {LinearGaussian}:
         return y.reshape(len(y), -1).mean(0).expand(columns)

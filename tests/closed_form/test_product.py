@@ -144,7 +144,7 @@ def test_phi_is_the_model_s_formula() -> None:
     climb = ascent(model, data, sweeps=30)
     found = closed_form.setting(model, *data, 1.0, 0)
     closed_form.write(model, climb, found.units)
-    _set_units(model, found)
+    _set_units(model, found.units)
     weights = climb.mixing.weights
     quiet = Weights(torch.zeros_like(weights.gumbel[:1]), weights.excluded, 1.0, False)
     climb.measure()  # renews the KLs

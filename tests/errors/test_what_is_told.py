@@ -148,20 +148,20 @@ def test_the_rate_falls_to_a_hundredth() -> None:
 def test_which_way_is_taken() -> None:
     """Beyond 50 inputs by Adam; the closed form if it is asked for, or where it was begun."""
 
-    def chosen(rows: int, method: str = "auto", batch: int | None = None, was: Any = None) -> bool:
+    def chosen(rows: int, method: str = "auto", streamed: str = "", was: Any = None) -> bool:
         model = vmtl.MultiTaskELBO(
             vmtl.LinearGaussian(),
             vmtl.GaussianWeights(2, (rows,), covariance="full"),
             task_sizes=[2, 2],
             sources="own",
         )
-        return training._choose(model, torch.zeros(4, rows), method, batch, was)
+        return training._choose(model, torch.zeros(4, rows), method, streamed, was)
 
     assert chosen(50)
     assert not chosen(51)
     assert chosen(51, "coordinate")
     assert not chosen(2, "adam")
-    assert not chosen(2, batch=4)
+    assert not chosen(2, streamed="`batch_size` must be None")
     begun = History()
     begun.method = "adam"
     assert not chosen(2, was=begun)

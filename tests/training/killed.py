@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.utils.data import DataLoader, TensorDataset
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -28,6 +29,8 @@ TASKS = 6
 KINDS: dict[str, dict[str, Any]] = {
     "adam": {"method": "adam", "steps": 90, "every": 7, "tolerance": None},
     "batches": {"method": "adam", "steps": 40, "every": 1, "batch_size": 12, "lr": 0.02},
+    "dataset": {"steps": 40, "every": 3, "batch_size": 12, "lr": 0.02},
+    "loader": {"steps": 40, "every": 3, "lr": 0.02},
     "closed": {},
     "seldom": {"every": 3, "tolerance": 1e-9},
     "groups": {},
@@ -45,7 +48,7 @@ def table() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 def build(kind: str) -> vmtl.MultiTaskELBO:
     torch.manual_seed(3)
-    by_adam = kind in ("adam", "batches")
+    by_adam = kind in ("adam", "batches", "dataset", "loader")
     return vmtl.MultiTaskELBO(
         vmtl.LinearGaussian(),
         vmtl.GaussianWeights(TASKS, (2,)),
@@ -56,13 +59,23 @@ def build(kind: str) -> vmtl.MultiTaskELBO:
     )
 
 
+def rows(kind: str) -> tuple[Any, ...]:
+    """The table, as it is given to `fit`."""
+    if kind == "dataset":
+        return (TensorDataset(*table()),)
+    if kind == "loader":
+        sampler = vmtl.StratifiedBatches(table()[2], 12)
+        return (DataLoader(TensorDataset(*table()), batch_sampler=sampler),)
+    return table()
+
+
 def fit(kind: str, file: Path | None) -> dict[str, Any]:
     """Everything that a fit gives, and the first step of the next one."""
     torch.set_num_threads(1)
     model, options = build(kind), {"progress": False} | KINDS[kind]
     if file is None:
         options.pop("every", None)
-    history = vmtl.fit(model, *table(), checkpoint=file, **options)
+    history = vmtl.fit(model, *rows(kind), checkpoint=file, **options)
     found = {"model": dict(model.state_dict()), "history": history.state_dict()}
     again = vmtl.fit(model, *table(), progress=False, steps=1, tolerance=None, average=False)
     return found | {"again": again.terms}
@@ -101,7 +114,7 @@ MOMENTS: dict[str, list[tuple[Any, str, int, bool]]] = {
         (training, "weighted", 1, False),
     ],
 }
-MOMENTS["batches"] = MOMENTS["adam"]
+MOMENTS["batches"] = MOMENTS["dataset"] = MOMENTS["loader"] = MOMENTS["adam"]
 MOMENTS["seldom"] = MOMENTS["closed"]
 MOMENTS["groups"] = [(closed_form, "begin_groups", 1, False), *MOMENTS["closed"]]
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 import vmtl_core as vmtl
+from vmtl_core import batches as module
 
 TASKS, ROWS = 40, 12
 
@@ -85,3 +86,30 @@ def test_an_epoch() -> None:
     for rows in one:
         assert sorted(task[rows].tolist()) == [0, 0, 1, 2]
     assert len(vmtl.StratifiedBatches(task, 100)) == 1
+
+
+def test_many_rows() -> None:
+    """Beyond `MANY_ROWS` no draw looks at all rows: the same counts, none twice, all as likely."""
+    sizes = torch.tensor([300, 7, 1, 52])
+    task = torch.arange(4).repeat_interleave(sizes)
+    task = task[torch.randperm(len(task), generator=torch.Generator().manual_seed(0))]
+    usual = vmtl.StratifiedBatches(task, 60)
+    draws, made = 4000, []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "MANY_ROWS", 100)  # and blocks of as many, the last one shorter
+        for size in (60, 200):
+            generator = torch.Generator().manual_seed(1)
+            made.append(vmtl.StratifiedBatches(task.int(), size, generator))
+    few, most = made
+    assert few.counts.equal(usual.counts)
+    assert few.sizes.equal(sizes)
+    times = torch.zeros(len(task))
+    for _ in range(draws):
+        rows = few.draw()
+        assert task[rows].bincount().equal(few.counts)
+        times[rows] += 1  # a row that came twice would count once
+    assert times.sum() == draws * few.counts.sum()
+    share = (few.counts / sizes)[task]
+    error = (share * (1 - share) / draws).sqrt()
+    assert ((times / draws - share).abs() <= 6 * error).all()
+    assert most.draw().unique().numel() == most.counts.sum()

@@ -16,6 +16,8 @@ from vmtl_core import checkpoint, saving
 KINDS = [
     "adam",
     pytest.param("batches", marks=pytest.mark.nightly),
+    pytest.param("dataset", marks=pytest.mark.nightly),
+    pytest.param("loader", marks=pytest.mark.nightly),
     "closed",
     pytest.param("seldom", marks=pytest.mark.nightly),
     pytest.param("groups", marks=pytest.mark.nightly),

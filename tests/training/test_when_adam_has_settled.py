@@ -12,7 +12,8 @@ import torch
 
 import vmtl_core as vmtl
 from vmtl_core import adam
-from vmtl_core.adam import settled, step_seed, whole_steps
+from vmtl_core._random import step_seed
+from vmtl_core.adam import settled, whole_steps
 from vmtl_core.history import History
 
 
