@@ -72,8 +72,8 @@ function groupsFit({ tasks, sigma, delta }) {
   const { laws, likelihood, kl, hyperprior, population, companies, settled, steps, ...found } = fitGroups(stats, own, logSigma, delta);
   return {
     ...found, q: laws.map((law) => toData(law, units)), terms: { likelihood, kl, hyperprior },
-    sigma: Math.exp(found.logSigma) * units.b, population: toData(population, units),
-    components: companies.map((every) => every.map(({ law, ...one }) => ({ ...one, ...toData(law, units) }))),
+    sigma: Math.exp(found.logSigma) * units.b, population: withSds(toData(population, units)),
+    components: companies.map((every) => every.map(({ law, ...one }) => ({ source: one.tasks[0] ?? -1, ...one, ...toData(law, units) }))),
     ...byThemselves(tasks, stats, logSigma, units), sweeps: steps, converged: settled && own.settled,
   };
 }
@@ -96,6 +96,8 @@ function ascend(problem, state) {
 
 const ended = (found, sweeps) => ({ ...found, sweeps: sweeps + found.steps, converged: found.settled });
 
+const withSds = (law) => ({ ...law, sd: law.covariance.map((row, i) => Math.sqrt(row[i])) });
+
 function report(problem, state, units) {
   const { parts, rows, likelihood, divergence, hyperprior, elbo } = terms(problem, state), T = rows.length;
   const said = parts.map((part) => toData(part, units)), list = (values) => Array.from(values);
@@ -108,7 +110,7 @@ function report(problem, state, units) {
     alpha: rows.map((row) => list(row.alpha)), phi: rows.map((row) => list(row.phi)), pi: shares(problem.weights, state.logits),
     terms: { likelihood, kl: divergence, hyperprior }, elbo,
     sigma: Math.exp(state.logSigma) * units.b,
-    population: base && { ...base, sd: base.covariance.map((row, i) => Math.sqrt(row[i])) },
+    population: base && withSds(base),
   };
 }
 
