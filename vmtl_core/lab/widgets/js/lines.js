@@ -32,7 +32,7 @@ function makeComputer() {
 /** What a test compares with the library. */
 const exposed = (now) => ({
   ...now.given, q: now.q, alone: now.alone, pooled: now.pooled, components: now.components, alpha: now.alpha, phi: now.phi,
-  pi: now.pi, partitions: now.partitions, evidence: now.evidence, terms: now.terms, elbo: now.elbo, sigma_used: now.sigma, population: now.population, converged: now.converged,
+  pi: now.pi, partitions: now.partitions, evidence: now.evidence, restless: now.restless, terms: now.terms, elbo: now.elbo, sigma_used: now.sigma, population: now.population, converged: now.converged,
 });
 
 /** Starts from the address where that is for this laboratory, and copies an address that holds it all. */
@@ -69,7 +69,7 @@ function rest(tools, data, current) {
   const phi = sharesPanel("phi", { mixture: "φ: its share in explaining the task", groups: "Who shares a group, given all data" }, choose);
   const parts = partsPanel();
   return {
-    more: more.root, tasks: tasks.root, below: html("div", { class: "vmtl-below" }, alpha.root, phi.root, terms.root, parts.root),
+    more: more.root, tasks: tasks.root, below: html("div", { class: "vmtl-below" }, alpha.root, phi.root, parts.root, terms.root),
     parts: [more, tasks, alpha, phi, terms, parts],
   };
 }

@@ -186,7 +186,7 @@ export function fitGroups(stats, own, given, width) {
   const without = stats.map((_, t) => weigh(stats.map((rows, k) => (k === t ? { ...EMPTY, logUnit: rows.logUnit } : rows)), logSigma, sd, width));
   const likelihood = stats.map((rows, t) => logLikelihood(rows, after.laws[t], logSigma)), { mean, covariance } = after.population;
   return {
-    laws: after.laws, logSigma, evidence: after.evidence, likelihood,
+    laws: after.laws, logSigma, logSd: sd.map(Math.log), evidence: after.evidence, likelihood,
     kl: likelihood.map((fit, t) => fit - after.evidence + without[t].evidence),
     hyperprior: best.prior / T, elbo: best.value / T,
     population: { mean, covariance: [covariance[0] + sd[0] ** 2, covariance[1], covariance[2] + sd[1] ** 2] },

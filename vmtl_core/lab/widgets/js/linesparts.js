@@ -6,17 +6,19 @@ const percent = (share) => `${format(100 * share, share < 0.095 ? 1 : 0)}\u00a0%
 
 /** A partition in words. */
 export function partitionName(blocks) {
-  const named = blocks.filter((tasks) => tasks.length > 1).map((tasks) => `${tasks.slice(0, -1).map((t) => t + 1).join(", ")} and ${tasks.at(-1) + 1} together`);
-  const alone = blocks.filter((tasks) => tasks.length === 1).map(([t]) => t + 1);
+  const listed = (tasks) => `tasks ${tasks.slice(0, -1).map((t) => t + 1).join(", ")} and ${tasks.at(-1) + 1}`;
+  const named = blocks.filter((tasks) => tasks.length > 1).map((tasks) => `${listed(tasks)} together`);
+  const alone = blocks.filter((tasks) => tasks.length === 1).flat();
   if (!named.length) return "each task alone";
-  return [...named, ...(alone.length ? [`${alone.join(", ")} alone`] : [])].join(", ");
+  if (alone.length) named.push(alone.length === 1 ? `task ${alone[0] + 1} alone` : `${listed(alone)} each alone`);
+  return named.join(", ");
 }
 
 /** Chances of 1, 2, ... groups, a task alone being one. */
 export function numbersOf(partitions) {
   const found = [];
   for (const { blocks, chance } of partitions) found[blocks.length] = (found[blocks.length] ?? 0) + chance;
-  return found.map((chance, count) => [count, chance]).filter((one) => one);
+  return found.map((chance, count) => [count, chance]).filter((one) => one && one[1] >= FAINT);
 }
 
 /** The boxes of a partition from x = 0, in the order of their first tasks. */
@@ -44,7 +46,7 @@ export function partsPanel() {
       return [
         ...boxes(blocks, middle),
         svg("rect", { x: left, y: middle - 7, width: (chance * long).toFixed(1), height: 14, class: "vmtl-chance" }),
-        text(width - 2, middle + 4, percent(chance), { "text-anchor": "end", class: "vmtl-number", "data-row": i }),
+        text(left + chance * long + 6, middle + 4, percent(chance), { class: "vmtl-number", "data-row": i }),
       ];
     }));
     say(numbers, `Number of groups: ${numbersOf(partitions).map(([count, chance]) => `${count} with ${percent(chance)}`).join(", ")}`);

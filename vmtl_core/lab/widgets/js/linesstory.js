@@ -81,7 +81,7 @@ const IN_GROUPS = {
   same(now) {
     const all = now.partitions.find(({ blocks }) => blocks.length === 1).chance, none = now.partitions.find(({ blocks }) => blocks.length === now.tasks.length).chance;
     const sd = now.population.sd.map((v) => format(v)).join(" and "), each = mean(now.q.map((one, t) => area(one, now.alone[t])));
-    return `All in one group: ${percent(all)}; each alone under p₀, whose sds are ${sd}: ${percent(none)}. Where p₀ is as narrow as a group both say the same. ` +
+    return `All in one group: ${percent(all)}; each alone under p₀, whose sds are ${sd}: ${percent(none)}. The narrower p₀, the less it matters which. ` +
       `The ellipses have on average ${percent(each)} of the area that they have alone.`;
   },
 };
