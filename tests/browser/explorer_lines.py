@@ -236,7 +236,6 @@ LINES = Explorer(
     controls={
         "temperature": (slide("temperature", 90), sets(temperature=on_log_scale(0.05, 20, 90))),
         "delta": (slide("delta", 30), sets(delta=on_log_scale(0.01, 5, 30))),
-        **words("sources", unfold=False),
         **words("divergence", unfold=True),
         **words("base", unfold=True),
         "no draws": (in_turn(more, choose("draws-how", "1")), sets(draws=None)),
@@ -280,6 +279,8 @@ LINES = Explorer(
             f"situation {i}": (click(f"preset-{i}"), sets(**situation(i)))
             for i in range(len(PRESETS))
         },
+        # Last, for groups put away the controls that they have no use for.
+        **words("sources", unfold=False),
     },
     focus=[
         *(f"preset-{i}" for i in range(len(PRESETS))),

@@ -35,6 +35,7 @@ function boxes(blocks, middle) {
 export function partsPanel() {
   const view = panel("partitions", ""), numbers = html("p", { class: "vmtl-quiet" });
   view.root.append(numbers);
+  view.describe("Partitions of the tasks into groups");
   function draw({ partitions, tasks }) {
     view.root.hidden = !partitions;
     if (!partitions) return;
