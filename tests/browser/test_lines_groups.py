@@ -24,6 +24,7 @@ from vmtl_core.evidence import Gaussians
 from vmtl_core.groups import Hyper
 from vmtl_core.lab.widgets import LinesLaboratory
 from vmtl_core.lab.widgets._lines_groups import (
+    GroupLines,
     Weighed,
     all_labels,
     began,
@@ -203,6 +204,7 @@ def test_every_situation_tells_its_story_with_groups(view: Locator) -> None:
         assert values["sources"] == "groups"
         assert named(view, f"preset-{i}").get_attribute("aria-pressed") == "true"
         fit, words = compare(values).fit, readout(view)
+        assert isinstance(fit, GroupLines)
         assert f"log evidence {fit.evidence:.1f}".replace("-", "−") in words
         best, rest = fit.partitions[0][1], [fit.phi[0, 1], fit.phi[2, 3]]
         if i == 0:
