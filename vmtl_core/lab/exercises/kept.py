@@ -162,8 +162,11 @@ def answers_in(text: bytes) -> dict[str, Answer]:
     if not (isinstance(held, dict) and held.get("format") == FORMAT):
         raise Unreadable("it is no record of answers")
     every = held.get("answers")
-    fits = isinstance(every, dict) and all(map(NUMBER.fullmatch, every))
-    if not (fits and all(map(_is_answer, every.values()))):
+    if not (
+        isinstance(every, dict)
+        and all(map(NUMBER.fullmatch, every))
+        and all(map(_is_answer, every.values()))
+    ):
         raise Unreadable("an answer in it is damaged")
     return {number: Answer(**one) for number, one in every.items()}
 
