@@ -269,6 +269,7 @@ def test_controls_without_effect_are_gone_while_groups_are_chosen(view: Locator)
     gone = ("temperature", "draws-how", "draws-new", "divergence", "base")
     for position, wanted in (("3", False), ("0", True)):
         choose("sources", position)(view)
+        read(view)  # once it is drawn
         assert [named(view, name).is_visible() for name in gone] == [wanted] * len(gone)
         for name in ("delta", "sources", "sigma-how", "preset-0", "add-point"):
             assert named(view, name).is_visible()
