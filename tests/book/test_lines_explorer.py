@@ -33,7 +33,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"sigma": "learned"}, "`sigma` .* got 'learned'"),
     ({"draws": -1}, r"`draws` must be a whole number in 0\.\.\.4294967295; got -1"),
     ({"draws": 0.5}, "`draws`"),
-    ({"sources": "groups"}, "`sources` must be one of own, previous, joint; got 'groups'"),
+    ({"sources": "group"}, "`sources` must be one of own, previous, joint, groups; got 'group'"),
     ({"sources": ["own"]}, "`sources` must be one of"),
     ({"divergence": "exact"}, "`divergence` must be one of jensen, convex; got 'exact'"),
     ({"base": None}, "`base` must be one of none, fixed, learned; got None"),
@@ -105,6 +105,17 @@ def test_more_tasks_than_the_chosen_one_says() -> None:
     """The last task is shown where the chosen one is gone."""
     figure = LinesLaboratory(tasks=[ROW] * 3, chosen=5).static_figure([{}])
     assert "φ of task 3" in figure.axes[1].get_title()
+
+
+def test_static_figure_of_groups() -> None:
+    """Who shares a group with the chosen task, and a part of its prior for each group it may be in."""
+    widget = LinesLaboratory(sources="groups")
+    figure = widget.static_figure([{}])
+    title = figure.axes[1].get_title()
+    assert f"Group of task 1: task 2 {widget.fit.phi[0, 1]:.2f}, alone " in title
+    assert f"ELBO {widget.fit.elbo:.1f}" in title
+    shapes = len(figure.axes[1].patches)
+    assert shapes == 2 * 4 + 3, "four companies of two others, three posteriors"
 
 
 def test_static_figure_holds_the_three_settings() -> None:

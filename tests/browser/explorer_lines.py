@@ -22,6 +22,7 @@ from tests.browser.explorers import close as closer
 from tests.browser.lines_library import to_the_end
 from tests.browser.static_page import Values, read
 from vmtl_core.lab.widgets import LinesLaboratory
+from vmtl_core.lab.widgets._lines_groups import GroupLines
 from vmtl_core.lab.widgets.lines import CHOICES, PRESETS, REACH, SETTING
 
 KEPT = (*SETTING, "chosen", "preset")
@@ -52,6 +53,9 @@ def compare(values: Values, widget: LinesLaboratory | None = None) -> LinesLabor
     python = LinesLaboratory(**{name: values[name] for name in KEPT})
     with to_the_end(pytest.MonkeyPatch()):
         fit = python.fit
+    if isinstance(fit, GroupLines):
+        compare_groups(values, fit)
+        return python
     for name in ("q", "alone"):
         close([law["mean"] for law in values[name]], getattr(fit, name).mean)
         close([law["covariance"] for law in values[name]], getattr(fit, name).covariance)
@@ -71,6 +75,36 @@ def compare(values: Values, widget: LinesLaboratory | None = None) -> LinesLabor
             close(part["covariance"], fit.components.covariance[k])
             close([part["alpha"], part["phi"]], [fit.alpha[t, k], fit.phi[t, k]])
     return python
+
+
+def compare_groups(values: Values, fit: GroupLines) -> None:
+    """Everything that the page shows of tasks in groups."""
+    for name in ("q", "alone"):
+        close([law["mean"] for law in values[name]], getattr(fit, name).mean)
+        close([law["covariance"] for law in values[name]], getattr(fit, name).covariance)
+    for name in ("mean", "covariance"):
+        close(values["pooled"][name], getattr(fit.pooled, name))
+        close(values["population"][name], getattr(fit.population, name))
+    for name in ("alpha", "phi", "evidence", "elbo"):
+        close(values[name], getattr(fit, name))
+    for name in ("likelihood", "kl", "hyperprior"):
+        close(values["terms"][name], getattr(fit, name))
+    close(values["sigma_used"], fit.sigma)
+    for parts, every in zip(values["components"], fit.companies, strict=True):
+        assert [tuple(part["tasks"]) for part in parts] == [one.tasks for one in every]
+        close([[part["alpha"], part["phi"]] for part in parts], [[one.alpha, one.phi] for one in every])  # fmt: skip
+        for name in ("mean", "covariance"):
+            close([part[name] for part in parts], torch.stack([getattr(one.law, name) for one in every]))  # fmt: skip
+    close(chances(values), [chance for _, chance in sorted(fit.partitions)])
+
+
+def chances(values: Values) -> list[float]:
+    """Of the page's partitions, in the order of the labels that Python gives their tasks."""
+    found = []
+    for one in values["partitions"]:
+        label = {t: c for c, tasks in enumerate(sorted(one["blocks"])) for t in tasks}
+        found.append((tuple(label[t] for t in sorted(label)), one["chance"]))
+    return [chance for _, chance in sorted(found)]
 
 
 def place_on(view: Locator, x: float, y: float) -> tuple[float, float]:
@@ -202,7 +236,6 @@ LINES = Explorer(
     controls={
         "temperature": (slide("temperature", 90), sets(temperature=on_log_scale(0.05, 20, 90))),
         "delta": (slide("delta", 30), sets(delta=on_log_scale(0.01, 5, 30))),
-        **words("sources", unfold=False),
         **words("divergence", unfold=True),
         **words("base", unfold=True),
         "no draws": (in_turn(more, choose("draws-how", "1")), sets(draws=None)),
@@ -246,6 +279,8 @@ LINES = Explorer(
             f"situation {i}": (click(f"preset-{i}"), sets(**situation(i)))
             for i in range(len(PRESETS))
         },
+        # Last, for groups put away the controls that they have no use for.
+        **words("sources", unfold=False),
     },
     focus=[
         *(f"preset-{i}" for i in range(len(PRESETS))),

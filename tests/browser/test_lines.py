@@ -386,7 +386,7 @@ def test_in_small_it_has_the_planes_and_two_sliders(browser: Browser, tmp_path: 
         assert not errors
 
 
-def six_of_thirty() -> LinesLaboratory:
+def six_of_thirty(sources: str) -> LinesLaboratory:
     """The largest table that it holds."""
     draw = torch.Generator().manual_seed(0)
     tasks = []
@@ -394,12 +394,15 @@ def six_of_thirty() -> LinesLaboratory:
         x = 5 * torch.rand(30, generator=draw) - 2.5
         y = (0.8 if t % 2 else -0.5) * x + 0.2 * t - 0.5 + 0.5 * torch.randn(30, generator=draw)
         tasks.append([[round(a, 2), round(b, 2)] for a, b in zip(x.tolist(), y.clamp(-3, 3).tolist(), strict=True)])  # fmt: skip
-    return LinesLaboratory(tasks=tasks, draws=0)
+    return LinesLaboratory(tasks=tasks, draws=0, sources=sources)
 
 
-def test_a_redraw_with_its_fit_takes_two_frames(browser: Browser, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sources", ["own", "groups"])
+def test_a_redraw_with_its_fit_takes_two_frames(
+    browser: Browser, tmp_path: Path, sources: str
+) -> None:
     """Fifty moves of a point, six tasks of thirty rows; the median, for other programs share the machine."""
-    widget = six_of_thirty()
+    widget = six_of_thirty(sources)
     path = write_page(tmp_path, [widget.model_id], stored([widget]))
     with watched(browser, tmp_path.as_uri()) as (page, errors):
         view = start(page, path.as_uri())[0]

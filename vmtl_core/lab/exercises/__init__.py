@@ -13,6 +13,7 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
 from vmtl_core.lab.exercises.engine import NUMBER, Exercise, Result, judge
+from vmtl_core.lab.exercises.kept import place
 from vmtl_core.lab.exercises.record import Record
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check", "hint", "progress"]
 
-_CHECKED = Record()  # of this session, as long as its kernel runs
+_CHECKED = Record(place)
 
 
 def check(number: str, answer: Any) -> Result:
@@ -46,22 +47,30 @@ def check(number: str, answer: Any) -> Result:
     return result
 
 
-def progress(path: str | PathLike[str] | None = None) -> "pd.DataFrame":
-    """What was checked since the notebook's kernel started: one row an exercise.
+def progress(path: str | PathLike[str] | None = None, *, forget: bool = False) -> "pd.DataFrame":
+    """What was checked: one row an exercise.
 
     It lists every exercise of the chapters of which one was checked. The last answer counts.
+    In a notebook that was opened in JupyterLab or Colab answers outlive a restart of the kernel: they lie
+    beside it, in `.vmtl_answers.json`. The environment variable `VMTL_ANSWERS` names another file, or
+    is "off" for none; a program that executes notebooks, such as nbconvert, keeps none.
 
     Args:
         path: a file to keep the table in as CSV, for a teacher; None to keep none.
+        forget: whether to forget all answers afterwards, those in the file too.
 
     Returns:
         Indexed by `exercise`, the number; columns `title`, `stars`, `verdict` ("correct", "wrong",
-        "wrong: convex" with the name of the mistake or of its kind, or "not tried") and `tries`.
+        "wrong: convex" with the name of the mistake or of its kind, or "not tried"), `tries` and
+        `time`, when the last answer was checked (UTC; "" of none).
     """
-    seen = sorted({int(number.split(".")[0]) for number in _CHECKED.results})
+    checked = {int(number.split(".")[0]) for number in _CHECKED.seen()}
+    seen = sorted(checked.intersection(chapters()))
     table = _CHECKED.table([exercise for chapter in seen for exercise in exercises(chapter)])
     if path is not None:
         table.to_csv(path)
+    if forget:
+        _CHECKED.forget()
     return table
 
 

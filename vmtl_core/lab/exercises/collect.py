@@ -6,12 +6,14 @@ executing the notebook, which is other people's code.
 
 import csv
 import json
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vmtl_core._checks import require
 from vmtl_core.lab.exercises import find
+from vmtl_core.lab.exercises.kept import SWITCH
 from vmtl_core.lab.exercises.record import NOT_TRIED
 
 if TYPE_CHECKING:
@@ -47,7 +49,8 @@ def collect(folder: Path, run: bool = False) -> tuple["pd.DataFrame", list[str]]
     for path in _files(folder, kinds):
         parts = path.relative_to(folder).with_suffix("").parts
         try:
-            found.setdefault(parts[0], {}).update(read(path, run))
+            verdicts, who = read(path, run), found.setdefault(parts[0], {})
+            who |= {n: v for n, v in verdicts.items() if v != NOT_TRIED or n not in who}
         except (ValueError, KeyError, TypeError) as error:
             problems.append(f"{path.relative_to(folder)} can't be read: {error}")
     require(bool(found or problems), f"no file {' or '.join(kinds)} in {folder}")
@@ -89,25 +92,40 @@ def verdict(number: str, said: str) -> str:
 
 
 def executed(path: Path) -> Any:
-    """The notebook, executed from top to bottom in its own folder, whatever cells raise."""
+    """The notebook, executed from top to bottom in its own folder, whatever cells raise; it neither
+    reads nor leaves a record of answers there.
+    """
     import nbformat
     from nbclient import NotebookClient
 
     notebook = nbformat.read(path, as_version=4)
     place = {"metadata": {"path": str(path.parent)}}
     client = NotebookClient(notebook, timeout=600, allow_errors=True, resources=place)
-    return client.execute()
+    return client.execute(env=os.environ | {SWITCH: "off"})
 
 
 def _files(folder: Path, kinds: tuple[str, ...]) -> list[Path]:
-    """Tables after notebooks, so that a table written later counts; no file that is hidden."""
+    """Tables after notebooks, and of tables the one with the last answer last, for it counts; no file
+    that is hidden.
+    """
     found = [
         path
         for path in sorted(folder.rglob("*"))
         if path.suffix in kinds
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
-    return sorted(found, key=lambda path: path.suffix == ".csv")
+    return sorted(found, key=lambda path: (path.suffix == ".csv", _latest(path)))
+
+
+def _latest(path: Path) -> str:
+    """When the last answer in a table was checked; "" of a table that doesn't say, and of a notebook."""
+    if path.suffix != ".csv":
+        return ""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return max((row.get("time") or "" for row in csv.DictReader(file)), default="")
+    except (OSError, ValueError, csv.Error):
+        return ""
 
 
 def _said(notebook: Any) -> str:

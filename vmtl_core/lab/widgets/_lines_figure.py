@@ -30,8 +30,9 @@ class Panel:
         pooled: mean where all rows are one task, (2,).
         components: of the chosen task's prior: source (-1 for the base prior), phi, mean (2,),
             covariance (2, 2).
-        phi: responsibilities, (T, T) or (T, T + 1).
+        phi: responsibilities, (T, T) or (T, T + 1); chances to share a group, and to be alone, of groups.
         elbo: in nats a task.
+        grouped: whether tasks are in groups.
     """
 
     title: str
@@ -45,6 +46,7 @@ class Panel:
     components: list[tuple[int, float, Tensor, Tensor]]
     phi: Tensor
     elbo: float
+    grouped: bool = False
 
 
 def draw(panels: Sequence[Panel]) -> Figure:
@@ -97,6 +99,8 @@ def who(panel: Panel) -> str:
     """Who explains the chosen task: the two largest of its responsibilities."""
     row = panel.phi[panel.chosen]
     best = row.topk(2).indices.tolist()
-    names = [f"task {k + 1}" if k < len(panel.tasks) else "base prior" for k in best]
+    last = "alone" if panel.grouped else "base prior"
+    names = [f"task {k + 1}" if k < len(panel.tasks) else last for k in best]
     said = ", ".join(f"{name} {row[k]:.2f}" for name, k in zip(names, best, strict=True))
-    return f"φ of task {panel.chosen + 1}: {said}"
+    what = f"Group of task {panel.chosen + 1}" if panel.grouped else f"φ of task {panel.chosen + 1}"
+    return f"{what}: {said}"

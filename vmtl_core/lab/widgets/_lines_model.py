@@ -190,12 +190,12 @@ def _report(
     sigma = ascent.problem.noise.tasks(state.noise).exp() * units.target_scale
     base = ascent.problem.base_law(ascent.population)
     lower = torch.linalg.cholesky(base.covariance)
-    by_itself = [_by_itself(found, x[task == t], y[task == t]) for t in range(len(sigma))]
+    each = [by_itself(found, x[task == t], y[task == t]) for t in range(len(sigma))]
     return Lines(
-        _laws(state.posterior.loc, state.posterior.root, units, sigma),
-        Laws(*map(torch.stack, zip(*by_itself, strict=True))),
-        _by_itself(found, x, y),
-        _laws(parts.loc, torch.linalg.cholesky(parts.precision.inverse()), units, sigma),
+        laws_of(state.posterior.loc, state.posterior.root, units, sigma),
+        Laws(*map(torch.stack, zip(*each, strict=True))),
+        by_itself(found, x, y),
+        laws_of(parts.loc, torch.linalg.cholesky(parts.precision.inverse()), units, sigma),
         log_alpha.exp().mean(0),
         weights.responsibilities(log_alpha, state.kl).mean(0),
         state.logits.masked_fill(weights.excluded, -torch.inf).softmax(-1),
@@ -204,18 +204,18 @@ def _report(
         float(extra),
         float(likelihood.mean() - kl.mean() + extra),
         float(sigma[0]),
-        _laws(base.loc[0], lower[0], units, sigma) if ascent.problem.base else None,
+        laws_of(base.loc[0], lower[0], units, sigma) if ascent.problem.base else None,
         settled,
     )
 
 
-def _laws(loc: Tensor, root: Tensor, units: Measured, sigma: Tensor) -> Laws:
+def laws_of(loc: Tensor, root: Tensor, units: Measured, sigma: Tensor) -> Laws:
     """Laws of standard weights (..., 1, 2) by their roots, as laws of w."""
     loc, root = to_data(loc, triangular(root), units)
     return Laws(loc.squeeze(-2), (root @ root.mT).squeeze(-3), sigma)
 
 
-def _by_itself(found: Setting, x: Tensor, y: Tensor) -> Laws:
+def by_itself(found: Setting, x: Tensor, y: Tensor) -> Laws:
     """Some rows under N(0, I), with a noise scale of their own if it is learned."""
     units, noise = found.units, found.own_noise
     u = x @ (units.basis[0] / units.target_scale)
@@ -227,5 +227,5 @@ def _by_itself(found: Setting, x: Tensor, y: Tensor) -> Laws:
     wide = replace(found.own_population, learned=False, tasks=1)
     alone = fit_own(table, wide, replace(noise, index=noise.index[:1]), REST, 1e-12)
     sigma = alone.noise.log_scale[0].exp() * units.target_scale
-    laws = _laws(alone.posterior.loc[0], alone.posterior.root[0], units, sigma)
+    laws = laws_of(alone.posterior.loc[0], alone.posterior.root[0], units, sigma)
     return laws

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 import traitlets
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from vmtl_core.lab.widgets._base import (
     Numbers,
@@ -20,6 +21,7 @@ from vmtl_core.lab.widgets._base import (
     whole,
 )
 from vmtl_core.lab.widgets._lines_figure import Panel, draw
+from vmtl_core.lab.widgets._lines_groups import GroupLines, groups_fit
 from vmtl_core.lab.widgets._lines_model import Lines, lines_fit
 from vmtl_core.lab.widgets._lines_presets import PRESETS as WITHOUT_DRAWS
 
@@ -38,7 +40,7 @@ REACH = (2.5, 3.0)
 TASKS, MOST_ROWS = (3, 6), 30
 RANGES = {"temperature": (0.05, 20.0), "delta": (0.01, 5.0), "sigma": (0.05, 2.0)}
 CHOICES = {
-    "sources": ("own", "previous", "joint"),
+    "sources": ("own", "previous", "joint", "groups"),
     "divergence": ("jensen", "convex"),
     "base": ("none", "fixed", "learned"),
 }
@@ -73,7 +75,9 @@ class LinesLaboratory(Widget):
         draws: seed of the 16 Gumbel draws, 0...2^32 - 1, or None for none: alpha is pi.
         sigma: noise of an observation, 0.05...2, or None where it is learned.
         delta: transfer width, in units of the weights, 0.01...5.
-        sources: "own", "previous" or "joint".
+        sources: "own", "previous", "joint", or "groups": every partition of the tasks into groups, weighed by
+            its evidence. delta is then a group's width in proportion to the population's, (12.1), and
+            temperature, draws, divergence and base are without effect.
         divergence: "jensen" or "convex".
         base: base prior, "none", "fixed" (N(0, I)) or "learned".
         chosen: the task that is edited and whose prior is shown, 0...T - 1; of a situation the one
@@ -183,8 +187,10 @@ class LinesLaboratory(Widget):
         return {name: getattr(self, name) for name in SETTING}
 
     @property
-    def fit(self) -> Lines:
+    def fit(self) -> Lines | GroupLines:
         """The fit that the page shows, by torch."""
+        if self.sources == "groups":
+            return groups_fit(self.tasks, sigma=self.sigma, delta=self.delta)
         return lines_fit(**self.setting)
 
     def static_figure(self, settings: Sequence[dict[str, Any]] = SETTINGS) -> Figure:
@@ -211,8 +217,6 @@ class LinesLaboratory(Widget):
     def _panel(self, changes: dict[str, Any]) -> Panel:
         fit, tasks = self.fit, [torch.tensor(rows, dtype=torch.float64) for rows in self.tasks]
         chosen = min(self.chosen, len(tasks) - 1)
-        shares = fit.phi[chosen].tolist()
-        sources = [k for k in range(len(shares)) if k != chosen]
         named = {k: v for k, v in changes.items() if k in SETTING and k != "tasks"}
         words = ", ".join(f"{SYMBOLS.get(k, k)} = {v}" for k, v in named.items())
         return Panel(
@@ -224,18 +228,26 @@ class LinesLaboratory(Widget):
             alone_mean=fit.alone.mean,
             alone_covariance=fit.alone.covariance,
             pooled=fit.pooled.mean,
-            components=[
-                (
-                    k if k < len(tasks) else -1,
-                    shares[k],
-                    fit.components.mean[k],
-                    fit.components.covariance[k],
-                )
-                for k in sources
-            ],
+            components=_components(fit, chosen),
+            grouped=isinstance(fit, GroupLines),
             phi=fit.phi,
             elbo=float(fit.elbo),
         )
+
+
+def _components(fit: Lines | GroupLines, chosen: int) -> list[tuple[int, float, Tensor, Tensor]]:
+    """The parts of the chosen task's prior: source, -1 for the base prior; phi, mean, covariance."""
+    if isinstance(fit, GroupLines):
+        return [
+            (min(one.tasks, default=-1), one.phi, one.law.mean, one.law.covariance)
+            for one in fit.companies[chosen]
+        ]
+    tasks, shares, parts = len(fit.phi), fit.phi[chosen].tolist(), fit.components
+    return [
+        (k if k < tasks else -1, shares[k], parts.mean[k], parts.covariance[k])
+        for k in range(len(shares))
+        if k != chosen
+    ]
 
 
 def _is_task(rows: Any) -> bool:

@@ -6,6 +6,7 @@ import { linesFit } from "./linesfit.js";
 import { dataPanel } from "./linesplane.js";
 import { sharesPanel } from "./linesshares.js";
 import { KEPT, linkOf, SETTING, settingOf } from "./linesstate.js";
+import { partsPanel } from "./linesparts.js";
 import { sentence } from "./linesstory.js";
 import { termsPanel } from "./linesterms.js";
 import { weightsPanel } from "./linesweights.js";
@@ -14,7 +15,8 @@ import { mount } from "./view.js";
 const KINDS = ["friends", "echo", "few", "opposites", "same"];
 const BROKEN = "The link to this laboratory could not be read; it starts as it stands.";
 const HINT = "Points: drag, or Tab to the ringed one; arrows move it, N and P go to the next and the previous one, + adds, Delete takes away. " +
-  "Sources: what a task's prior is made of. Own: what the others' own data say. Previous and joint: what the others believe now, and joint lets them be pulled by it.";
+  "Sources: what a task's prior is made of. Own: what the others' own data say. Previous and joint: what the others believe now, and joint lets them be pulled by it. " +
+  "Groups: what all the others of its group say together; every way to share groups is weighed by its evidence, and none is searched for.";
 
 /** Everything the figure shows, from the traits alone. The fit is kept until what it is made of changes. */
 function makeComputer() {
@@ -23,14 +25,14 @@ function makeComputer() {
     const given = Object.fromEntries(KEPT.map((trait) => [trait, get(trait)]));
     const asked = JSON.stringify(SETTING.map((trait) => given[trait]));
     if (asked !== made) [made, found] = [asked, linesFit(Object.fromEntries(SETTING.map((trait) => [trait, given[trait]])))];
-    return { ...given, ...found, given, chosen: Math.min(given.chosen, given.tasks.length - 1) };
+    return { ...given, ...found, given, restless: !found.converged && given.sources === "previous", chosen: Math.min(given.chosen, given.tasks.length - 1) };
   };
 }
 
 /** What a test compares with the library. */
 const exposed = (now) => ({
   ...now.given, q: now.q, alone: now.alone, pooled: now.pooled, components: now.components, alpha: now.alpha, phi: now.phi,
-  pi: now.pi, terms: now.terms, elbo: now.elbo, sigma_used: now.sigma, population: now.population, converged: now.converged,
+  pi: now.pi, partitions: now.partitions, evidence: now.evidence, restless: now.restless, terms: now.terms, elbo: now.elbo, sigma_used: now.sigma, population: now.population, converged: now.converged,
 });
 
 /** Starts from the address where that is for this laboratory, and copies an address that holds it all. */
@@ -63,11 +65,12 @@ function linking({ get, set, setting }) {
 function rest(tools, data, current) {
   const more = moreBar(tools, () => current().sigma), tasks = taskBar(tools, { addPoint: data.add, removePoint: data.remove });
   const choose = (t) => tools.set("chosen", t), terms = termsPanel();
-  const alpha = sharesPanel("alpha", "α: weight of a source in a prior", choose);
-  const phi = sharesPanel("phi", "φ: its share in explaining the task", choose);
+  const alpha = sharesPanel("alpha", { mixture: "α: weight of a source in a prior", groups: "Who shares a group, before the task's own data" }, choose);
+  const phi = sharesPanel("phi", { mixture: "φ: its share in explaining the task", groups: "Who shares a group, given all data" }, choose);
+  const parts = partsPanel();
   return {
-    more: more.root, tasks: tasks.root, below: html("div", { class: "vmtl-below" }, alpha.root, phi.root, terms.root),
-    parts: [more, tasks, alpha, phi, terms],
+    more: more.root, tasks: tasks.root, below: html("div", { class: "vmtl-below" }, alpha.root, phi.root, parts.root, terms.root),
+    parts: [more, tasks, alpha, phi, terms, parts],
   };
 }
 
@@ -89,6 +92,7 @@ function build({ root, get, set, announce }) {
   link.open();
   return () => {
     now = compute(get);
+    root.classList.toggle("vmtl-restless", now.restless);
     for (const part of [presets, main, data, weights, ...(all?.parts ?? [])]) part.draw(now);
     say(readout, sentence(now, KINDS[now.preset], small));
     announce(readout.textContent);

@@ -1,10 +1,10 @@
 // Controls of the lines laboratory: few at first, the rest unfolds.
-import { colourClass, formatLog, html, marker, svg } from "./axes.js";
+import { colourClass, formatLog, html, marker, say, svg } from "./axes.js";
 import { button, select, slider } from "./controls.js";
-import { CHOICES, fewest, LIMITS, presetOf, SETTING, TASKS } from "./linesstate.js";
+import { CHOICES, fewest, LIMITS, presetOf, situated, TASKS } from "./linesstate.js";
 
 const WORDS = {
-  sources: { label: "Sources", own: "own: own data alone", previous: "previous: the others' q", joint: "joint: fitted together" },
+  sources: { label: "Sources", own: "own: own data alone", previous: "previous: the others' q", joint: "joint: fitted together", groups: "groups: all who share one" },
   divergence: { label: "KL to the mixture", jensen: "jensen (4.4)", convex: "convex (4.3)" },
   base: { label: "Base prior p₀", none: "none", fixed: "fixed, N(0, I)", learned: "learned" },
 };
@@ -17,6 +17,15 @@ function choice(trait, { set }) {
   return { root: made.root, draw(now) { made.set(names.indexOf(now[trait]), options); } };
 }
 
+/** Shown unless tasks are in groups, which have no such thing. */
+const ungrouped = ({ root, draw }) => ({
+  root,
+  draw(now) {
+    for (const node of [root].flat()) node.hidden = now.sources === "groups";
+    draw(now);
+  },
+});
+
 /** A slider for a number over decades. */
 function decades(trait, label, ticks, { set }) {
   const [min, max] = LIMITS[trait];
@@ -27,6 +36,18 @@ function decades(trait, label, ticks, { set }) {
   return { root: made.root, input: made.input, set: made.set, draw(now) { made.set(now[trait]); } };
 }
 
+/** Transfer width: of weights about a source's, or, with groups, about their centre in proportion to the population. */
+function width(tools) {
+  const made = decades("delta", "Transfer width δ", [0.01, 0.1, 1, 5], tools), label = made.root.querySelector("label");
+  return {
+    root: made.root,
+    draw(now) {
+      say(label, now.sources === "groups" ? "Width of a group δ" : "Transfer width δ");
+      made.draw(now);
+    },
+  };
+}
+
 const bar = (label, ...parts) => html("div", { class: "vmtl-bar", role: "group", "aria-label": label }, parts);
 
 /** One button for each preset; the one that is shown is pressed. */
@@ -34,7 +55,7 @@ export function presetBar({ get, set }) {
   const presets = get("presets"), made = presets.map((preset, i) => button({
     label: preset.name, name: `preset-${i}`, title: "Show this situation",
     onClick() {
-      SETTING.forEach((trait) => set(trait, preset.setting[trait]));
+      for (const [trait, value] of Object.entries(situated(preset, { sources: get("sources") }))) set(trait, value);
       set("preset", i);
       set("chosen", fewest(preset.setting.tasks));
     },
@@ -51,8 +72,7 @@ export function presetBar({ get, set }) {
 /** What everybody needs: temperature, width and sources; `small` leaves out the last. */
 export function mainBar(tools, small) {
   const parts = [
-    decades("temperature", "Temperature τ", [0.05, 0.3, 1, 5, 20], tools),
-    decades("delta", "Transfer width δ", [0.01, 0.1, 1, 5], tools), ...(small ? [] : [choice("sources", tools)]),
+    ungrouped(decades("temperature", "Temperature τ", [0.05, 0.3, 1, 5, 20], tools)), width(tools), ...(small ? [] : [choice("sources", tools)]),
   ];
   return { root: html("div", { class: "vmtl-sliders" }, parts.map((p) => p.root)), draw(now) { parts.forEach((p) => p.draw(now)); } };
 }
@@ -88,7 +108,7 @@ function gumbel({ get, set }) {
 
 /** The rest of the setting, folded. */
 export function moreBar(tools, current) {
-  const parts = [gumbel(tools), noise(tools, current), choice("divergence", tools), choice("base", tools)];
+  const parts = [ungrouped(gumbel(tools)), noise(tools, current), ungrouped(choice("divergence", tools)), ungrouped(choice("base", tools))];
   return {
     root: html("details", { class: "vmtl-more" }, html("summary", { "data-name": "more" }, "More settings"),
       html("div", { class: "vmtl-fields" }, parts.map((p) => p.root))),

@@ -6,12 +6,13 @@ import { fitOwn } from "./linesalone.js";
 import { mixing } from "./linesprior.js";
 import { baseLaw, sweep, terms } from "./linesascent.js";
 import { settle } from "./linesjoint.js";
+import { fitGroups } from "./linesgroups.js";
 
 /** Gumbel draws that the expected objective is made of. */
 const DRAWS = 16;
 /** Sweeps before everything is moved at once, and steps of that; how often both; how little is nothing. */
 const SWEEPS = 15, MOST = 400, ROUNDS = 3, STILL = 1e-11;
-const WORDS = { sources: ["own", "previous", "joint"], divergence: ["jensen", "convex"], base: ["none", "fixed", "learned"] };
+const WORDS = { sources: ["own", "previous", "joint", "groups"], divergence: ["jensen", "convex"], base: ["none", "fixed", "learned"] };
 
 /** A setting but for its tasks. */
 export const linesDefault = {
@@ -41,6 +42,7 @@ function weightsOf({ tasks, draws, temperature, divergence, base }) {
 /** The whole fit: see the top of _lines_model.py for what comes back. */
 export function linesFit(setting) {
   check(setting);
+  if (setting.sources === "groups") return groupsFit(setting);
   const { tasks, sigma, delta, sources, base } = setting, units = unitsOf(tasks, base !== "fixed");
   const logSigma = sigma === null ? null : Math.log(sigma / units.b), stats = tasks.map((rows) => statistics(rows, units));
   const own = fitOwn(stats, logSigma, base === "learned"), weights = weightsOf(setting);
@@ -48,15 +50,31 @@ export function linesFit(setting) {
   const state = ascend(problem, {
     laws: own.laws, logits: weights.start.slice(), logSigma: own.logSigma, population: own.population,
   });
+  return {
+    ...report(problem, state, units), ...byThemselves(tasks, stats, logSigma, units),
+    sweeps: state.sweeps, converged: state.converged && own.settled,
+  };
+}
+
+/** Every task under a prior that knows nothing of the others, and all rows as one task. */
+function byThemselves(tasks, stats, logSigma, units) {
   const byItself = (rows) => {
-    const one = fitOwn(rows, logSigma, false);
+    const one = fitOwn([rows], logSigma, false);
     return { ...toData(one.laws[0], units), sigma: Math.exp(one.logSigma) * units.b };
   };
-  const pooled = statistics(tasks.flat(), units);
+  return { alone: stats.map(byItself), pooled: byItself(statistics(tasks.flat(), units)) };
+}
+
+/** The same where the components of the prior are groups of tasks, weighed by their evidence: _lines_groups.py. */
+function groupsFit({ tasks, sigma, delta }) {
+  const units = unitsOf(tasks, true), logSigma = sigma === null ? null : Math.log(sigma / units.b);
+  const stats = tasks.map((rows) => statistics(rows, units)), own = fitOwn(stats, logSigma, true);
+  const { laws, likelihood, kl, hyperprior, population, companies, settled, steps, ...found } = fitGroups(stats, own, logSigma, delta);
   return {
-    ...report(problem, state, units),
-    alone: stats.map((one) => byItself([one])), pooled: byItself([pooled]),
-    sweeps: state.sweeps, converged: state.converged && own.settled,
+    ...found, q: laws.map((law) => toData(law, units)), terms: { likelihood, kl, hyperprior },
+    sigma: Math.exp(found.logSigma) * units.b, population: withSds(toData(population, units)),
+    components: companies.map((every) => every.map(({ law, ...one }) => ({ source: one.tasks[0] ?? -1, ...one, ...toData(law, units) }))),
+    ...byThemselves(tasks, stats, logSigma, units), sweeps: steps, converged: settled && own.settled,
   };
 }
 
@@ -78,6 +96,8 @@ function ascend(problem, state) {
 
 const ended = (found, sweeps) => ({ ...found, sweeps: sweeps + found.steps, converged: found.settled });
 
+const withSds = (law) => ({ ...law, sd: law.covariance.map((row, i) => Math.sqrt(row[i])) });
+
 function report(problem, state, units) {
   const { parts, rows, likelihood, divergence, hyperprior, elbo } = terms(problem, state), T = rows.length;
   const said = parts.map((part) => toData(part, units)), list = (values) => Array.from(values);
@@ -90,7 +110,7 @@ function report(problem, state, units) {
     alpha: rows.map((row) => list(row.alpha)), phi: rows.map((row) => list(row.phi)), pi: shares(problem.weights, state.logits),
     terms: { likelihood, kl: divergence, hyperprior }, elbo,
     sigma: Math.exp(state.logSigma) * units.b,
-    population: base && { ...base, sd: base.covariance.map((row, i) => Math.sqrt(row[i])) },
+    population: base && withSds(base),
   };
 }
 

@@ -82,7 +82,8 @@ export function dataPanel({ state, change }) {
     paint(pooled, { d: straight(scale, all) });
     points.draw(now, scale);
     say(view.caption, `Drag a point; click an empty place to add one to task ${chosen + 1}. Bands: where a line is with 90 %. Dashed: each task alone; dotted: all tasks pooled`);
-    view.describe(`Lines. ${q.map((one, t) => `Task ${t + 1}, ${count(tasks[t])}: ${words(one)}, alone ${words(alone[t])}`).join("; ")}. Pooled: ${words(all)}.`);
+    if (now.restless) view.describe("Lines: there is no fit to tell of.");
+    else view.describe(`Lines. ${q.map((one, t) => `Task ${t + 1}, ${count(tasks[t])}: ${words(one)}, alone ${words(alone[t])}`).join("; ")}. Pooled: ${words(all)}.`);
   }
   return { ...view, draw, add: points.add, remove: points.remove };
 }

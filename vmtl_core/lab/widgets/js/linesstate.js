@@ -5,7 +5,7 @@ export const MOST_ROWS = 30;
 export const TASKS = [3, 6];
 export const LIMITS = { temperature: [0.05, 20], delta: [0.01, 5], sigma: [0.05, 2] };
 export const CHOICES = {
-  sources: ["own", "previous", "joint"], divergence: ["jensen", "convex"], base: ["none", "fixed", "learned"],
+  sources: ["own", "previous", "joint", "groups"], divergence: ["jensen", "convex"], base: ["none", "fixed", "learned"],
 };
 /** What the fit depends on, and all that a reader can change. */
 export const SETTING = ["tasks", "temperature", "draws", "sigma", "delta", "sources", "divergence", "base"];
@@ -22,9 +22,12 @@ export const shifted = (rows, [up, steeper]) => rows.map(([x, y]) => place(x, y 
 /** The task with the fewest points, the first of them. */
 export const fewest = (tasks) => tasks.reduce((best, rows, t) => (rows.length < tasks[best].length ? t : best), 0);
 
+/** What choosing a situation sets: all that it is made of, but groups stay, so that each can be seen in them. */
+export const situated = ({ setting }, { sources }) => (sources === "groups" ? { ...setting, sources } : setting);
+
 /** The number of the preset whose setting this is, or -1. */
 export const presetOf = (presets, now) =>
-  presets.findIndex(({ setting }) => SETTING.every((name) => JSON.stringify(setting[name]) === JSON.stringify(now[name])));
+  presets.findIndex((preset) => Object.entries(situated(preset, now)).every(([name, value]) => JSON.stringify(value) === JSON.stringify(now[name])));
 
 const hundredths = (v) => String(Math.round(100 * v));
 const pointsText = (tasks) => tasks.map((rows) => rows.map((point) => point.map(hundredths).join(".")).join("_")).join("~");

@@ -1,6 +1,7 @@
 // What the numbers shown say, in a sentence for each situation. Nothing here is known beforehand.
 import { format } from "./axes.js";
 import { NINETY, valueAt, varianceAt } from "./linesplane.js";
+import { partitionName } from "./linesparts.js";
 import { fewest } from "./linesstate.js";
 
 const det = ([[a, b], [, c]]) => a * c - b * b;
@@ -55,10 +56,45 @@ const STORIES = {
   },
 };
 
+/** How likely two tasks are to share a group, mean over the pairs that are asked for. */
+function sharing({ phi }, asked) {
+  const pairs = phi.flatMap((row, t) => row.slice(0, t).map((share, k) => [share, k, t])).filter(([, k, t]) => asked(k, t));
+  return pairs.length ? percent(mean(pairs.map(([share]) => share))) : "–";
+}
+
+const likely = ({ partitions: [{ blocks, chance }] }) => `Most likely: ${partitionName(blocks)} (${percent(chance)})`;
+
+/** The same situations where tasks are in groups. */
+const IN_GROUPS = {
+  friends: (now) => `${likely(now)}. The ellipses have ${areas(now)} of the area that they have alone.`,
+  echo: (now) => `${likely(now)}. A group tells a task what its other members' data say, so that no point comes back: the ellipses have on average ` +
+    `${percent(mean(now.q.map((one) => area(one, now.pooled))))} of the area of pooling.`,
+  few(now) {
+    const t = fewest(now.tasks), x = 2;
+    return `Task ${t + 1} shares a group with ${percent(1 - now.phi[t].at(-1))}. At x = ${x} its line is ${format(valueAt(now.q[t], x))} ± ${format(half(now.q[t], x))} (90 %), ` +
+      `alone ${format(valueAt(now.alone[t], x))} ± ${format(half(now.alone[t], x))}.`;
+  },
+  opposites(now) {
+    const slopes = now.q.map(({ mean: [, slope] }) => format(slope)).join(", "), sign = (t) => Math.sign(now.alone[t].mean[1]);
+    return `Slopes ${slopes}. ${likely(now)}. Two tasks of the same sign share a group with ${sharing(now, (k, t) => sign(k) === sign(t))}, of opposite signs with ${sharing(now, (k, t) => sign(k) !== sign(t))}.`;
+  },
+  same(now) {
+    const all = now.partitions.find(({ blocks }) => blocks.length === 1).chance, none = now.partitions.find(({ blocks }) => blocks.length === now.tasks.length).chance;
+    const sd = now.population.sd.map((v) => format(v)).join(" and "), each = mean(now.q.map((one, t) => area(one, now.alone[t])));
+    return `All in one group: ${percent(all)}; each alone under p₀, whose sds are ${sd}: ${percent(none)}. The narrower p₀, the less it matters which. ` +
+      `The ellipses have on average ${percent(each)} of the area that they have alone.`;
+  },
+};
+
+const RESTLESS = "There is no fit here: with sources previous each task runs after what the others said last, and they never come to rest. " +
+  "Lines and ellipses are where the page gave up, faint; their numbers would say no more, and are left out. Choose own or joint, or change δ.";
+
 /** The sentence of a situation; and what was fitted, unless it is to be short. */
 export function sentence(now, kind, short) {
-  const { sigma, elbo, converged } = now;
-  const story = (STORIES[kind] ?? STORIES.friends)(now);
+  if (now.restless) return RESTLESS;
+  const { sigma, elbo, converged } = now, stories = now.partitions ? IN_GROUPS : STORIES;
+  const story = (stories[kind] ?? stories.friends)(now);
+  if (now.partitions) return [story, short ? "" : `σ ${format(sigma)}${now.given.sigma === null ? ", learned" : ""}; log evidence ${format(now.evidence, 1)} nats, all partitions added up.`, converged ? "" : "The fit has not settled."].filter(Boolean).join(" ");
   const fitted = `σ ${format(sigma)}${now.given.sigma === null ? ", learned" : ""}; ELBO ${format(elbo, 1)} nats a task.`;
   return [story, short ? "" : fitted, converged ? "" : "The fit has not settled."].filter(Boolean).join(" ");
 }

@@ -3,12 +3,20 @@ import { bottomAxis, format, html, linearScale, linearTicks, panel, say, svg, te
 
 const ROW = 23, LEFT = 50, RIGHT = 50, HEAD = 2;
 const NAMES = { fit: "log likelihood", kl: "−KL", hyperprior: "hyperprior" };
+const WORDS = {
+  mixture: "ELBO of each task, and its mean with the hyperprior; ◆ the sum",
+  groups: "◆ log p of each task's data given the others', exact: log likelihood less KL; all: log evidence of all data and hyperprior, over their number",
+  restless: "ELBO: there is no fit to tell of",
+};
 const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
 
 /** A row for each task, and the mean with the hyperprior, which belongs to no task. */
-export function rowsOf({ terms: { likelihood, kl, hyperprior }, elbo }) {
+export function rowsOf({ terms: { likelihood, kl, hyperprior }, elbo, evidence }) {
   const tasks = likelihood.map((fit, t) => ({ name: `task ${t + 1}`, parts: { fit, kl: -kl[t] }, sum: fit - kl[t] }));
-  return [...tasks, { name: "mean", parts: { fit: mean(likelihood), kl: -mean(kl), hyperprior }, sum: elbo }];
+  if (evidence === undefined) return [...tasks, { name: "mean", parts: { fit: mean(likelihood), kl: -mean(kl), hyperprior }, sum: elbo }];
+  // Of groups: KL of all tasks' weights together, to their prior before any data.
+  const fit = mean(likelihood);
+  return [...tasks, { name: "all", parts: { fit, kl: evidence / likelihood.length - fit, hyperprior }, sum: elbo }];
 }
 
 /** Where the parts of a bar begin and end: what is below 0 goes to the left, the rest to the right. */
@@ -22,11 +30,14 @@ export function stacked(parts) {
 }
 
 export function termsPanel() {
-  const view = panel("terms", "ELBO of each task, and its mean with the hyperprior; ◆ the sum");
+  const view = panel("terms", WORDS.mixture);
   const said = Object.fromEntries(Object.keys(NAMES).map((name) => [name, html("span")]));
   view.root.append(html("div", { class: "vmtl-legend" }, Object.entries(said).map(([name, node]) =>
     html("span", { class: "vmtl-key" }, html("i", { class: `vmtl-key-${name}`, "aria-hidden": "true" }), node))));
   function draw(now) {
+    say(view.caption, WORDS[now.restless ? "restless" : now.evidence === undefined ? "mixture" : "groups"]);
+    for (const node of view.root.children) node.hidden = now.restless && node !== view.caption;
+    if (now.restless) return;
     const rows = rowsOf(now), [width, height] = view.resize(HEAD + ROW * rows.length + 40), bottom = height - 38;
     const bars = rows.map(({ parts }) => stacked(parts)), ends = bars.flat().map(({ to }) => to);
     const x = linearScale([Math.min(-1, ...ends) * 1.04, Math.max(0.5, ...ends) * 1.04], [LEFT, width - RIGHT]);

@@ -4,7 +4,7 @@ import { dragHandle } from "./controls.js";
 import { paint } from "./linespoints.js";
 import { shifted } from "./linesstate.js";
 
-const RADIUS = Math.sqrt(-2 * Math.log(0.1)), LEFT = 30, TOP = 6, FOOT = 36, STEP = 0.05, REACH = [2.6, 2.4];
+const RADIUS = Math.sqrt(-2 * Math.log(0.1)), LEFT = 30, TOP = 6, FOOT = 36, STEP = 0.05, FAINT = 0.01, REACH = [2.6, 2.4];
 const minus = (t) => String(t).replace("-", "−");
 
 /** Where 90 % of a law lie. */
@@ -15,6 +15,14 @@ function ellipse({ x, y }, { mean, covariance: [[a, b], [, c]] }, attributes) {
     rx: (unit * RADIUS * Math.sqrt(middle + reach)).toFixed(1), ry: (unit * RADIUS * Math.sqrt(Math.max(middle - reach, 0))).toFixed(1),
     transform: `translate(${x(mean[0]).toFixed(1)},${y(mean[1]).toFixed(1)}) rotate(${turn.toFixed(1)})`, ...attributes,
   });
+}
+
+/** What a part of a prior is made of; of a group, whom it holds beside the task. */
+export function partName({ source, tasks }) {
+  if (!tasks) return source < 0 ? "base prior" : `task ${source + 1}`;
+  const names = tasks.map((t) => t + 1);
+  if (!names.length) return "alone";
+  return names.length === 1 ? `with task ${names[0]}` : `with tasks ${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 }
 
 /** A component of the prior: fuller the more it explains, its outline thicker the more it weighs. */
@@ -76,7 +84,7 @@ export function weightsPanel({ rowsOf, move, small }) {
   view.drawing.append(svg("defs", {}, svg("clipPath", { id }, frame)), axes, inside, handles.root);
   let laid = "";
 
-  function draw({ q, alone, components, chosen }) {
+  function draw({ q, alone, components, chosen, sources, restless }) {
     const scale = scales(view), { x, y, right, bottom } = scale, size = `${right} ${bottom}`;
     if (size !== laid) {
       laid = size;
@@ -84,15 +92,16 @@ export function weightsPanel({ rowsOf, move, small }) {
       axes.replaceChildren(leftAxis(y, LEFT, { ticks: linearTicks(...y.domain, 5), gridTo: right, tickFormat: minus }),
         bottomAxis(x, bottom, { ticks: linearTicks(...x.domain, 7), tickFormat: minus, label: "intercept (across), slope (up)" }));
     }
-    const parts = components[chosen];
+    const parts = components[chosen].filter((one) => !one.tasks || Math.max(one.alpha, one.phi) >= FAINT), grouped = sources === "groups";
     inside.replaceChildren(...parts.map((one) => component(scale, one)),
       ellipse(scale, alone[chosen], { class: `vmtl-alone ${colourClass(chosen)}` }),
       ...q.map((one, t) => ellipse(scale, one, { class: `vmtl-posterior ${colourClass(t)}${t === chosen ? " vmtl-chief" : ""}` })),
       ...q.map((one, t) => marker(t, x(one.mean[0]), y(one.mean[1]), 4)));
     handles.draw(scale, alone);
-    say(view.caption, small ? `Intercept and slope: what is believed of each line (solid, 90 %), and alone (hollow). Shaded: what task ${chosen + 1} hears of the others` : `Weights: posteriors (solid, 90 %), hollow marks: each task alone (drag one to move its data). Shaded: the prior of task ${chosen + 1}, a part fuller where φ, thicker where α is large`);
-    const said = (one) => `${one.source < 0 ? "base prior" : `task ${one.source + 1}`} alpha ${format(one.alpha)}, phi ${format(one.phi)}`;
-    view.describe(`Posteriors of intercept and slope: ${q.map(({ mean }, t) => `task ${t + 1} ${format(mean[0])}, ${format(mean[1])}`).join("; ")}. Prior of task ${chosen + 1}: ${parts.map(said).join("; ")}.`);
+    say(view.caption, small ? `Intercept and slope: what is believed of each line (solid, 90 %), and alone (hollow). Shaded: what task ${chosen + 1} hears of the others` : `Weights: posteriors (solid, 90 %), hollow marks: each task alone (drag one to move its data). Shaded: the prior of task ${chosen + 1}, ${grouped ? "a part for each group it may be in, fuller the likelier, thicker the likelier before its own data" : "a part fuller where φ, thicker where α is large"}`);
+    if (restless) return view.describe("Posteriors of intercept and slope: there is no fit to tell of.");
+    const said = (one) => `${partName(one)} alpha ${format(one.alpha)}, phi ${format(one.phi)}`;
+    return view.describe(`Posteriors of intercept and slope: ${q.map(({ mean }, t) => `task ${t + 1} ${format(mean[0])}, ${format(mean[1])}`).join("; ")}. Prior of task ${chosen + 1}: ${parts.map(said).join("; ")}.`);
   }
   return { ...view, draw };
 }
