@@ -59,7 +59,7 @@ def given(name: str) -> tuple[Table, Weighed, Tensor]:
 
 
 def covariance_of(label: list[int], none: int) -> Tensor:
-    """Of all w and m_0 = N(0, I / 2), (2 T, 2 T), by (12.1)."""
+    """Of all w and m_0 = N(0, I / 2), (2 T, 2 T), by (14.1)."""
     sd, delta = HYPER.log_sd[0].exp(), HYPER.log_width.exp()[0, 0]
     whole, within = sd**2, sd**2 * delta**2 / (1 + delta**2)
     blocks = []

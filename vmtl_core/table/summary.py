@@ -40,7 +40,7 @@ def _population(model: Any) -> list[str]:
     spread = model.history_.hyperparameters.get("population_sd")
     factor = model.history_.hyperparameters.get("population_factor")
     head = f"{'':<26}{'population':>11}  {'90 %':<22}{'sd of tasks':>11}"
-    lines = ["", head if factor else f"{head}  {'90 %':<20}"]
+    lines = ["", head if factor else f"{head}  90 %"]
     if spread is not None:
         unit = model.inputs_.unit
         mean, low, high = (
@@ -51,11 +51,11 @@ def _population(model: Any) -> list[str]:
         line = f"{name[:25]:<26}{row.mean:>11.4g}  {_range(row.lower, row.upper):<22}"
         if spread is not None:
             ends = "" if factor else _range(low[i], high[i])
-            line += f"{mean[i]:>11.4g}  {ends:<20}"
+            line += f"{mean[i]:>11.4g}  {ends}"
         lines.append(line.rstrip())
     if factor:
-        _, *ends = (float(end) for end in factor)
-        lines += ["", fill(TOGETHER.format(_range(*ends)), WIDTH)]
+        one = _range(float(factor.low), float(factor.high))
+        lines += ["", fill(TOGETHER.format(one), WIDTH)]
     return lines
 
 

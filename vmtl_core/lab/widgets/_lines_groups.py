@@ -2,7 +2,7 @@
 
 `js/linesgroups.js` is its twin, which does it in the page. At most six tasks have at most 203
 partitions, so none is searched for: with the hyperparameters given the answer is exact. The model is
-that of `vmtl_core.groups`, (12.1), with delta given; a noise scale that isn't given and the
+that of `vmtl_core.groups`, (14.1), with delta given; a noise scale that isn't given and the
 population's sds are where the evidence of the data, summed over all partitions, is greatest.
 """
 
@@ -152,7 +152,7 @@ def groups_fit(tasks: Any, *, sigma: float | None = None, delta: float = 0.5) ->
     Args:
         tasks: of each task its rows (x, y), 3...6 of them.
         sigma: noise scale in units of y; learned if None.
-        delta: transfer width, relative to the population's sd as in (12.1), above 0.
+        delta: transfer width, relative to the population's sd as in (14.1), above 0.
 
     Raises:
         ValueError: if the library takes no such model or data.

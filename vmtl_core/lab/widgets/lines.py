@@ -76,7 +76,7 @@ class LinesLaboratory(Widget):
         sigma: noise of an observation, 0.05...2, or None where it is learned.
         delta: transfer width, in units of the weights, 0.01...5.
         sources: "own", "previous", "joint", or "groups": every partition of the tasks into groups, weighed by
-            its evidence. delta is then a group's width in proportion to the population's, (12.1), and
+            its evidence. delta is then a group's width in proportion to the population's, (14.1), and
             temperature, draws, divergence and base are without effect.
         divergence: "jensen" or "convex".
         base: base prior, "none", "fixed" (N(0, I)) or "learned".

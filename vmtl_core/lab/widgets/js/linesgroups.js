@@ -14,7 +14,7 @@ const NOTHING = { precision: [0, 0, 0], natural: [0, 0], constant: 0 };
 
 /**
  * exp(-u'Au/2 + b'u + c) with u ~ N(m, diag v) integrated out: precision, natural mean and constant of what is
- * left of m, (12.2); and u given m, of mean `move` m + `loc` and covariance `spread`. Nothing is subtracted
+ * left of m, (14.2); and u given m, of mean `move` m + `loc` and covariance `spread`. Nothing is subtracted
  * but in A's determinant.
  */
 export function message({ precision: [a, b, c], natural: [x, y], constant }, [v, w]) {
@@ -68,7 +68,7 @@ class Mixture {
   }
 }
 
-/** Variances within and between groups, (12.1), of population sds and a width. */
+/** Variances within and between groups, (14.1), of population sds and a width. */
 function variances(sd, width) {
   const share = width ** 2 / (1 + width ** 2);
   return { within: sd.map((s) => s * s * share), between: sd.map((s) => (s * s) / (1 + width ** 2)) };

@@ -16,7 +16,7 @@ const sizeOf = (block) => tasksOf(block).length;
 const logBeta = (counts) => counts.reduce((sum, n) => sum + logGamma(n), 0) - logGamma(counts.reduce((a, b) => a + b, 0));
 
 /**
- * log probability of a partition with blocks of these sizes, weights integrated out, (12.5). Of T groups
+ * log probability of a partition with blocks of these sizes, weights integrated out, (14.5). Of T groups
  * each has the pseudo-count a / T. A task alone may have a group, or be in none: its law is the same, and the
  * ways to be so are added up.
  */
