@@ -11,6 +11,7 @@ from vmtl_core.lab.registry import EQUATIONS
 KNOWN = {equation.number for equation in EQUATIONS}
 LAST = max(int(path.name[:2]) for path in CHAPTERS)
 NOTEBOOK = re.compile(r"(?<![\w-])(?:book/)?(\d\d_\w+)\.(?:ipynb|html)")
+LINK = re.compile(r"\[[Cc]hapter (\d+)\]\((?:[\w/]*/)?(\d\d)_")
 WORDED = re.compile(r'["#*/].*[a-z]{3}')
 OF_TOOLS = (*MADE_UP, "test_address.py", "test_check.py", "test_leftovers.py", "test_site_files.py")
 """Their numbers and names are examples of their own."""
@@ -59,7 +60,20 @@ def test_every_named_notebook_exists() -> None:
     assert not left
 
 
+def crossed(text: str) -> list[tuple[str, str]]:
+    """Links that say one chapter and lead to another."""
+    return [(said, to) for said, to in LINK.findall(text) if int(said) != int(to)]
+
+
+def test_a_link_leads_to_the_chapter_that_it_names() -> None:
+    assert sum(len(LINK.findall(text)) for text in TEXTS.values()) > 10
+    assert not {path: found for path, text in TEXTS.items() if (found := crossed(text))}
+
+
 def test_what_is_left_behind_is_found() -> None:
     assert cited("a.md", "by (4.99)") == {"4.99"}
     assert cited("a.py", "# as found by (4.99)\nf = (4.98)\n") == {"4.99"}
     assert chapters("chapters 3, 4 and 17; Bishop, *PRML*, 2006, chapter 23") == {3, 4, 17}
+    assert crossed("[chapter 12](14_groups.ipynb), [Chapter 9](book/09_rail.html)") == [
+        ("12", "14")
+    ]
