@@ -52,6 +52,43 @@ def law(
     return figure
 
 
+def messages(counts: Tensor) -> Figure:
+    """Who heard whom: reports round by round, and how often each holds the two data sets.
+
+    Args:
+        counts: of data set k in lab t's report after each round, (R, 2, 2).
+    """
+    figure, axes = canvas(1, 1, (7.8, 2.7))
+    axis = axes[0, 0]
+    last = len(counts)
+    labs = ((1.0, BLUE, "lab 1"), (0.0, VERMILLION, "lab 2"))
+    for t, (height, colour, name) in enumerate(labs):
+        outside = height + (0.75 if t == 0 else -0.75)
+        axis.text(0.35, height, name, ha="right", va="center", color=colour)
+        axis.text(0.35, outside, f"data {t + 1}", ha="right", va="center", color=colour)
+        for r in range(1, last + 1):
+            _arrow(axis, (r, outside), (r, height), colour)
+            if r < last:
+                _arrow(axis, (r, height), (r + 1, 1 - height), GREY)
+            held = counts[r - 1, t]
+            face = ORANGE if held.max() > 1 else "white"
+            axis.plot(r, height, "o", ms=30, mfc=face, mec=colour, mew=1.6, zorder=3)
+            label = f"{held[0]:.0f}, {held[1]:.0f}"
+            axis.text(r, height, label, ha="center", va="center", color=BLACK, zorder=4)
+    axis.set(xlim=(-0.1, last + 0.4), ylim=(-0.85, 1.85), xticks=range(1, last + 1))
+    axis.set(xlabel="round", yticks=[], title="how often a report holds data 1, data 2")
+    axis.spines[["left", "bottom"]].set_visible(False)
+    axis.grid(False)
+    axis.tick_params(length=0)
+    return figure
+
+
+def _arrow(axis: Axes, start: tuple[float, float], end: tuple[float, float], colour: str) -> None:
+    """From the middle of one circle to the rim of another."""
+    look = {"arrowstyle": "-|>", "color": colour, "shrinkA": 0, "shrinkB": 16, "lw": 1.1}
+    axis.annotate("", xy=end, xytext=start, arrowprops=look, zorder=2)
+
+
 def rounds(numbers: Sequence[int], sds: Sequence[float], covered: Mapping[str, Tensor]) -> Figure:
     """Rounds of echo: claimed sd, and coverage of a 90 % interval for several true widths."""
     figure, axes = canvas(1, 2, (3.9, 2.9))
