@@ -107,6 +107,7 @@ def test_where_the_file_lies(
     assert place() == (None if where is None else tmp_path / where)
 
 
+@pytest.mark.nightly
 def test_a_program_that_executes_notebooks_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restart: Restart
 ) -> None:

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urldefrag
 import pytest
 from playwright.sync_api import Page
 
+from _ext.site_files import MOVED, moved
 from tests.book.chapters import every_chapter, read
 from tests.browser.conftest import BUILT
 from tests.browser.static_page import STATE, VIEW
@@ -18,6 +19,7 @@ PAGES = sorted(
     for found in BUILT.rglob("*.html")
     if not {"_static", "_sources", "_images"} & set(found.relative_to(BUILT).parts)
     and found != BUILT / "index.html"  # sends the reader on to the introduction
+    and str(found.relative_to(BUILT).with_suffix("")) not in moved(MOVED.read_text("utf-8"))
 )
 every_page = pytest.mark.parametrize("path", PAGES or ["no page is built"])
 written_pages = pytest.mark.parametrize(

@@ -377,7 +377,7 @@ def test_an_endless_stream_of_its_own_draws() -> None:
     assert fit(build(), loader(batch_sampler=sampler, batch_size=1, shuffle=False)).step == 12
 
 
-@pytest.mark.parametrize("rows", [400_000, 1_200_000])
+@pytest.mark.parametrize("rows", [400_000, pytest.param(1_200_000, marks=pytest.mark.nightly)])
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is told in other units elsewhere")
 def test_memory(tmp_path: Path, rows: int) -> None:
     """A table on the disk is never in memory: a fit takes less than half of its size more."""
