@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.test_pages import written_pages
+from tests.browser.test_pages import lively_pages
 
 AXE = Path(__file__).parent / "vendor" / "axe-core" / "axe.min.js"
 RUN = """async rules => {
@@ -43,7 +43,7 @@ def settle(page: Page) -> None:
         place.locator(".vmtl, [role='note']").first.wait_for()
 
 
-@written_pages
+@lively_pages
 @pytest.mark.parametrize(
     ("theme", "rules"), [("light", ()), pytest.param("dark", OF_COLOURS, marks=pytest.mark.nightly)]
 )

@@ -233,6 +233,7 @@ def test_fit_of_the_library(
     torch.testing.assert_close(number(found["pi"]), alpha, atol=CLOSE, rtol=0)
 
 
+@pytest.mark.nightly
 def test_random_settings(fit: Fit, monkeypatch: Any) -> None:
     """At 200 settings the page's ELBO is the library's there, and none of its slopes is left."""
     draw, unsettled = np.random.default_rng(2), []

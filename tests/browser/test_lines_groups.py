@@ -137,6 +137,7 @@ def test_situations(fit: Fit, preset: dict[str, Any], delta: float, sigma: float
     compare_groups(found | {"sigma_used": found["sigma"]}, wanted)
 
 
+@pytest.mark.nightly
 def test_random_settings(fit: Fit) -> None:
     """Three to six tasks of one to thirty rows."""
     draw = np.random.default_rng(7)

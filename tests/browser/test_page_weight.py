@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.browser.static_page import STATE, QuietHandler, watched
@@ -90,6 +91,7 @@ def with_widgets(built_book: Path) -> list[str]:
     return [path for path in sorted(pages) if STATE_TAG in (built_book / path).read_text("utf-8")]
 
 
+@pytest.mark.nightly
 def test_the_first_paint_needs_nothing_of_the_widgets(browser: Browser, built_book: Path) -> None:
     """The page is painted while everything from the widgets' state on has not even been sent."""
     paths = with_widgets(built_book)

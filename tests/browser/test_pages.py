@@ -26,6 +26,23 @@ written_pages = pytest.mark.parametrize(
     "path", [path for path in PAGES if not path.startswith("_modules")] or ["no page is built"]
 )
 
+
+def rarely(path: str) -> bool:
+    """A page without a widget: template and styles are those of the pages that have one."""
+    return "static-widget" not in (BUILT / path).read_text("utf-8")
+
+
+lively_pages = pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=pytest.mark.nightly if rarely(path) else ())
+        for path in PAGES
+        if not path.startswith("_modules")
+    ]
+    or ["no page is built"],
+)
+"""Those with a widget; the others in the nightly run."""
+
 MATHEMATICS = """async () => {
   await window.MathJax?.startup?.promise;
   return {
@@ -90,7 +107,7 @@ def test_page_works_alone(path: str, page: Page, base_url: str, built_book: Path
     check_links(page, base_url, built_book)
 
 
-@written_pages
+@lively_pages
 def test_page_works_from_a_file(path: str, page: Page, built_book: Path) -> None:
     page.goto((built_book / path).as_uri())
     check_mathematics(page)

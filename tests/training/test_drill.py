@@ -11,6 +11,7 @@ from tests.conftest import ROOT
 from tools import drill
 
 
+@pytest.mark.nightly
 def test_killed_and_hostile() -> None:
     """A fit killed ten times is resumed to the same numbers; no file runs code."""
     command = [sys.executable, "tools/drill.py", "--only", "sigkill", "files"]
