@@ -4,8 +4,6 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ from tests.browser.explorer_lines import LINES, chances, close, compare, compare
 from tests.browser.explorers import Explorer, choose, click, slide
 from tests.browser.lines_library import Given, number, random_setting, to_the_end
 from tests.browser.static_page import named, read, start, stored, watched, write_page
-from tests.browser.test_js_modules import CALL
+from tests.browser.test_lines_fit import Fit, folder, opened
 from tests.double import _double_precision
 from vmtl_core.evidence import Gaussians
 from vmtl_core.groups import Hyper
@@ -37,9 +35,8 @@ from vmtl_core.lab.widgets._lines_groups import (
 from vmtl_core.lab.widgets._lines_presets import PRESETS
 from vmtl_core.lab.widgets.lines import SETTING
 
-__all__ = ["_double_precision"]
+__all__ = ["_double_precision", "folder", "opened"]
 
-Fit = Callable[[Given], Any]
 RESTLESS: dict[str, Any] = {
     "tasks": [
         [[-0.49, -0.42]],
@@ -57,28 +54,6 @@ RESTLESS: dict[str, Any] = {
 @pytest.fixture
 def explorer() -> Explorer:
     return LINES
-
-
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    with as_file(files("vmtl_core.lab.widgets") / "js") as path:
-        yield path
-
-
-@pytest.fixture(scope="module")
-def opened(browser: Browser, serve: Callable[[Path], str]) -> Callable[[Path], Any]:
-    """`with opened(folder) as fit:` runs the modules of a folder."""
-
-    @contextmanager
-    def inside(at: Path) -> Iterator[Fit]:
-        address = serve(at)
-        with watched(browser, address) as (page, errors):
-            page.route(address, lambda route: route.fulfill(body="<!DOCTYPE html><title>t</title>"))
-            page.goto(address)
-            yield lambda given: page.evaluate(CALL, ["linesfit", "linesFit", [given]])
-            assert not errors
-
-    return inside
 
 
 @pytest.fixture(scope="module")
